@@ -1,0 +1,1 @@
+"""Topics as ordered, durable logs: where stages meet."""

@@ -1,0 +1,172 @@
+"""A YAML file read into a frozen model: every fault is found, named by file, key and remedy, and none is guessed away."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+from citybrain.domain.camera import Text
+from citybrain.errors import Fault
+
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+class Section(BaseModel):
+    """The model of a YAML mapping: frozen, unknown keys forbidden."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True)
+
+
+def duration(value: object) -> timedelta:
+    """`90s`, `10m`, `1h30m` as a timedelta. Raises ValueError for anything else, a bare number included."""
+    if isinstance(value, timedelta):
+        return value
+    text = str(value)
+    parts = _DURATION.findall(text)
+    if isinstance(value, bool) or not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError(f"expected a duration such as 90s, 10m or 1h30m, got {value!r}")
+    return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+
+
+def duration_text(value: timedelta) -> str:
+    """A timedelta as YAML writes it: the inverse of `duration`."""
+    rest = round(value.total_seconds() * 1000)
+    text = ""
+    for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)):
+        count, rest = divmod(rest, size)
+        text += f"{count}{unit}" if count else ""
+    return text or "0s"
+
+
+def _text(value: object) -> object:
+    if isinstance(value, Mapping) and set(value) == {"zh", "en"} and all(isinstance(v, str) for v in value.values()):
+        return Text(value["zh"], value["en"])
+    if isinstance(value, Text):
+        return value
+    raise ValueError(f"expected both languages, {{zh: …, en: …}}, got {value!r}")
+
+
+Duration = Annotated[timedelta, BeforeValidator(duration)]
+Bilingual = Annotated[Text, BeforeValidator(_text)]
+SectionT = TypeVar("SectionT", bound=BaseModel)
+
+
+def read(path: Path, *, faults: list[Fault], name: str | None = None) -> Any:
+    """The file's YAML value, or None after adding a fault. `name` is how faults call the file."""
+    shown = name or str(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        faults.append(Fault(shown, "", "there is no such file.", "Create it, or name another folder with --config."))
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        faults.append(Fault(shown, "", f"cannot be read ({type(error).__name__}).", "It must be a UTF-8 text file."))
+        return None
+    try:
+        value = yaml.load(text, Loader=_StrictLoader)  # noqa: S506  # a SafeLoader that also refuses repeated keys
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "is not YAML"
+        faults.append(Fault(shown, where, f"{problem}.", "Check the indentation and quotes there."))
+        return None
+    if value is None:
+        faults.append(Fault(shown, "", "is empty.", "See docs/configuration.md for what belongs there."))
+    return value
+
+
+def parse(model: type[SectionT], value: Any, *, file: str, faults: list[Fault], at: str = "") -> SectionT | None:
+    """The value as the model, or None after adding a fault for each key that is wrong. `at` prefixes the keys."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        faults.extend(_fault(model, each, file=file, at=at) for each in error.errors(include_url=False))
+        return None
+
+
+def expand(text: str, *, environment: Mapping[str, str] | None = None) -> str:
+    """Replace `${NAME}` from the environment. Raises KeyError naming the variable that is not set."""
+    variables = os.environ if environment is None else environment
+    return _VARIABLE.sub(lambda match: variables[match.group(1)], text)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A remedy for a misspelt name: the nearest known one, else all of them."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    if near:
+        return f"Did you mean {near[0]!r}?"
+    return f"Known: {', '.join(names)}." if names else "None is known."
+
+
+def _fault(model: type[BaseModel], error: Any, *, file: str, at: str) -> Fault:
+    key = _key([*([at] if at else []), *error["loc"]])
+    kind, message = error["type"], error["msg"].removeprefix("Value error, ")
+    last = str(error["loc"][-1]) if error["loc"] else ""
+    if kind == "extra_forbidden":
+        return Fault(file, key, "is not a known key.", did_you_mean(last, _keys_at(model, error["loc"][:-1])))
+    if kind == "missing":
+        return Fault(file, key, "is missing.", f"Add `{last}`.")
+    if kind in ("enum", "literal_error"):
+        return Fault(file, key, f"expected {error['ctx']['expected']}, got {error.get('input')!r}.")
+    found = error.get("input")
+    shown = f", got {found!r}" if isinstance(found, str | int | float) and repr(found) not in message else ""
+    return Fault(file, key, f"{message[:1].lower()}{message[1:]}{shown}.")
+
+
+def _key(loc: Iterable[int | str]) -> str:
+    key = ""
+    for part in loc:
+        key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
+    return key
+
+
+def _keys_at(model: type[BaseModel], loc: Iterable[int | str]) -> list[str]:
+    """The keys a nested section knows; empty where the way there cannot be followed."""
+    current: Any = model
+    for part in loc:
+        if isinstance(part, int):
+            continue
+        field = getattr(current, "model_fields", {}).get(part)
+        if field is None:
+            return []
+        current = _section_in(field.annotation)
+    return sorted(field.alias or name for name, field in getattr(current, "model_fields", {}).items())
+
+
+def _section_in(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        found = _section_in(argument)
+        if found is not None:
+            return found
+    return None
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Refuses a mapping that says the same key twice: the second would silently win."""
+
+
+def _mapping_once(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: set[Any] = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if key in seen:
+            raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands here twice", key_node.start_mark)
+        seen.add(key)
+    loader.flatten_mapping(node)
+    return loader.construct_mapping(node, deep=True)
+
+
+_StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping_once)

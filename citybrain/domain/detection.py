@@ -1,0 +1,65 @@
+"""What one camera saw at one instant, with the stamps of its way and the verdict whether it could see at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from citybrain.domain.geometry import Box
+
+
+class Usable(StrEnum):
+    """Whether a look can be judged by. Anything but OK is UNKNOWN to every rule: it neither confirms nor clears."""
+
+    OK = "ok"
+    LOST = "lost"
+    FROZEN = "frozen"
+    DARK = "dark"
+    BLURRED = "blurred"
+    MOVED = "moved"
+    OCCLUDED = "occluded"
+
+
+class Looked(StrEnum):
+    """How the boxes came about: by the detector, re-affirmed because the view had not changed, or not at all."""
+
+    INFERRED = "inferred"
+    UNCHANGED = "unchanged"
+    NOT = "not"
+
+
+LOOK_SIDE = 16
+"""A detection's `look` is LOOK_SIDE × LOOK_SIDE luma bytes, row by row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """One thing seen: our label, confidence 0..1, box 0..1, and what it looked like (256 luma bytes) where asked for."""
+
+    label: str
+    confidence: float
+    box: Box
+    look: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Detections:
+    """Everything one camera saw at one instant.
+
+    `captured_at` is the camera's time (arrival time when `clock_ok` is false). `stamps` holds `received`, `decoded`,
+    `inferred`. `seq` counts the camera's looks from 1 at each start of ingest, so that a loss is seen. `evidence` names the
+    stored picture, if one was kept.
+    """
+
+    camera: str
+    captured_at: datetime
+    seq: int
+    usable: Usable = Usable.OK
+    looked: Looked = Looked.INFERRED
+    clock_ok: bool = True
+    stamps: Mapping[str, datetime] = field(default_factory=dict)
+    model: str | None = None
+    evidence: str | None = None
+    detections: tuple[Detection, ...] = ()

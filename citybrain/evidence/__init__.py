@@ -1,0 +1,1 @@
+"""Pictures that show what a case says, hashed when written and checked when read."""

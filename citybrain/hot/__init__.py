@@ -1,0 +1,1 @@
+"""What is fresh and may be lost: latest pictures, heartbeats, camera states."""

@@ -1,0 +1,180 @@
+"""The sockets: what a source, a detector backend, a notifier, a store must offer, and the values that cross them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from citybrain.domain.detection import Detection
+from citybrain.domain.frame import Frame
+
+Plane = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A decoded picture as 8-bit 4:2:0 planes: `y` (height, width), `u` and `v` (⌈height/2⌉, ⌈width/2⌉). Video range."""
+
+    y: Plane
+    u: Plane
+    v: Plane
+
+    @property
+    def width(self) -> int:
+        return int(self.y.shape[1])
+
+    @property
+    def height(self) -> int:
+        return int(self.y.shape[0])
+
+
+class Source(Protocol):
+    """Where a camera's frames come from (`ingest/sources/`)."""
+
+    def frames(self) -> AsyncIterator[Frame]:
+        """Frames as they arrive. Raises CameraGone with a reason; an end without one is an end of stream, not a success."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """What a backend wants to be fed: one picture of `width` × `height`, letterboxed by the caller, in this layout.
+
+    i420: (height * 3 // 2, width) uint8; nv12: the same with interleaved chroma; rgb24: (height, width, 3) uint8.
+    """
+
+    width: int
+    height: int
+    format: Literal["i420", "nv12", "rgb24"]
+    max_batch: int = 1
+
+
+class Backend(Protocol):
+    """Runs one model (`detectors/backends/`). Boxes in and out are 0..1 of the input as fed; letterboxing stays outside."""
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """The model's class names by index."""
+        ...
+
+    @property
+    def revision(self) -> str:
+        """A short hash of what was loaded."""
+        ...
+
+    def input_for(self, width: int, height: int) -> InputSpec:
+        """The input this backend wants for a picture of that size."""
+        ...
+
+    def warmup(self) -> None: ...
+
+    def infer(self, batch: npt.NDArray[np.uint8], n: int, spec: InputSpec) -> list[list[Detection]]:
+        """What is seen in the first n pictures of the batch, with the model's own class names as labels."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One entry of a topic: `offset` orders it, `key` keeps it in order with its like."""
+
+    offset: int
+    topic: str
+    key: str
+    value: bytes
+    logged_at: datetime
+
+
+class Bus(Protocol):
+    """An ordered, durable log of messages by topic. Topics: `detections`, `case-events`, `commands`."""
+
+    def publish(self, topic: str, key: str, value: bytes) -> int:
+        """Append one message and return its offset; on return it survives a crash of any process."""
+        ...
+
+    def read(self, topics: Sequence[str], *, after: int, limit: int = 500) -> list[Message]:
+        """Messages with a greater offset, oldest first; empty when there are none yet."""
+        ...
+
+    def end(self, topic: str) -> int:
+        """The offset of the topic's last message, 0 when it is empty."""
+        ...
+
+    def wait(self, timeout: timedelta) -> bool:
+        """Block until something may have been published by anyone, or the timeout; true when something may be there."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class EvidenceStore(Protocol):
+    """Keeps pictures that show something. A reference names camera, instant and hash; what is kept is never altered."""
+
+    def put(self, camera: str, captured_at: datetime, jpeg: bytes) -> str:
+        """Store a picture for some hours and return its reference. The same picture gives the same reference."""
+        ...
+
+    def keep(self, ref: str) -> bool:
+        """Keep it as long as its case; harmless when repeated. False when it is no longer there."""
+        ...
+
+    def get(self, ref: str) -> bytes:
+        """The picture. Raises KeyError when there is none, Unreadable when its hash no longer fits."""
+        ...
+
+    def sweep(self, *, before: datetime) -> int:
+        """Remove what was never kept and was captured before; returns how many."""
+        ...
+
+
+class HotStore(Protocol):
+    """What is fresh and may be lost: latest pictures, heartbeats, camera states. Losing all of it costs comfort only."""
+
+    def put(self, key: str, value: bytes, *, ttl: timedelta | None = None) -> None: ...
+
+    def get(self, key: str) -> bytes | None: ...
+
+    def scan(self, prefix: str) -> Iterator[tuple[str, bytes]]:
+        """All live keys with the prefix, in order of key."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One message for one receiver. `id` is the idempotency key, the same on every retry; `body` is the CloudEvent."""
+
+    id: str
+    endpoint: str
+    case: str
+    body: bytes
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """The receiver has it: when it was sent, when it answered, and the number it gave the case, if any."""
+
+    posted_at: datetime
+    acknowledged_at: datetime
+    external_id: str | None = None
+
+
+class Notifier(Protocol):
+    """Tells someone about a case (`pipeline/notifiers/`)."""
+
+    async def notify(self, outgoing: Outgoing) -> Acknowledgement:
+        """Hand it over. Raises NotDelivered (try again) or Refused (never)."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+Json = Mapping[str, Any]

@@ -1,0 +1,1 @@
+"""From pictures to detections: models behind backends, labels, gates and batches."""

@@ -1,0 +1,1 @@
+"""Where the view of the cases is kept."""

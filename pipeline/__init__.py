@@ -1,0 +1,1 @@
+"""From detections to cases: pure rules and flows, and the runners that make them durable."""

@@ -1,0 +1,1 @@
+"""Who is told about a case, and how: one file a way."""

@@ -1,0 +1,1 @@
+"""What a scene is judged by: one file a kind of rule."""

@@ -1,0 +1,1 @@
+"""One pure pipeline, run in different ways."""
