@@ -5,6 +5,7 @@ SHELL := /bin/bash
 .ONESHELL:
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
 
 VENV := .venv
 PY   := $(VENV)/bin/python
@@ -20,7 +21,7 @@ MOVING := 2>&1 | { grep --line-buffered -vE '^(Requirement already|  |WARNING: L
 help:  ## this list
 	@echo "citybrain: a city's cameras in, governance cases out"
 	echo
-	grep -hE '^[a-z-]+:.*  ## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':|  ## ' '{printf "  make %-21s %s\n", $$1, $$NF}'
+	grep -hE '^[a-z-]+:.*  ## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*  ## ' '{printf "  make %-21s %s\n", $$1, $$2}'
 	echo
 	echo "  make run takes CONFIG=my-city/ DATA=$(DATA) HOST=127.0.0.1 PORT=8000 DISPATCH=url; make PYTHON=… chooses a Python"
 
@@ -31,21 +32,24 @@ $(VENV)/.python:
 	touch $@
 
 $(VENV)/.base: $(VENV)/.python requirements.txt pyproject.toml
-	@echo "==> Installing what citybrain runs on (400 MB on disk; one to three minutes the first time)"
+	@echo "==> Installing what citybrain runs on (580 MB on disk; one to three minutes the first time)"
 	$(PIP) --require-hashes -r requirements.txt $(MOVING)
 	$(PIP) --no-deps --no-build-isolation --editable . $(MOVING)
 	touch $@
 
-# No dependencies are followed for this list: it is complete, and ultralytics would bring a second OpenCV (docs/decisions/0002).
-$(VENV)/.ultralytics: $(VENV)/.base requirements-torch.txt requirements-ultralytics.txt
+# The list is complete, so pip need follow nothing: left to itself it would bring a second OpenCV (docs/decisions/0002).
+$(VENV)/.ultralytics: $(VENV)/.base requirements-torch.txt requirements-ultralytics.txt requirements/opencv-python/pyproject.toml
 	@echo "==> Installing torch, ultralytics and the exporters (1.5 GB on disk with a CPU build of torch; two to six minutes)"
 	$(PIP) --require-hashes --no-deps -r requirements-ultralytics.txt $(MOVING)
+	$(PIP) --no-deps --no-build-isolation requirements/opencv-python $(MOVING)
 	$(PIP) -r requirements-torch.txt $(MOVING)
+	$(PY) -m pip check
 	touch $@
 
 $(VENV)/.test: $(VENV)/.base requirements-test.txt
 	@echo "==> Installing the test tools (150 MB on disk; under a minute)"
 	$(PIP) --require-hashes -r requirements-test.txt $(MOVING)
+	$(PY) -m pip check
 	touch $@
 
 .PHONY: install install-ultralytics install-test lock
