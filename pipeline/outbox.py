@@ -1,0 +1,227 @@
+"""What must still be told to whom: rows in the pipeline's own database, written in the commit that caused them.
+
+    put ──► waiting ──► delivered      kept for a week, so that saying it twice stays harmless, then trimmed
+               │  ▲
+               │  └── retry (later), resend (by a person)
+               └────► dead            kept until someone resends or discards it
+
+For one receiver the messages of a case leave in the order they were put; other cases do not wait for them. A dead
+letter holds nobody up: each later message carries the whole case.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from citybrain.clock import Clock, SystemClock, iso
+from citybrain.ports import Acknowledgement, Outgoing
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS outbox (
+    n INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL,
+    endpoint TEXT NOT NULL,
+    case_id TEXT NOT NULL,
+    body BLOB NOT NULL,
+    state TEXT NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'delivered', 'dead')),
+    attempts INTEGER NOT NULL DEFAULT 0,
+    committed_at REAL NOT NULL,
+    waiting_since REAL NOT NULL,
+    due_at REAL NOT NULL,
+    settled_at REAL,
+    reason TEXT NOT NULL DEFAULT '',
+    external_id TEXT,
+    UNIQUE (endpoint, id)
+);
+CREATE INDEX IF NOT EXISTS outbox_in_order ON outbox (endpoint, case_id, n) WHERE state = 'waiting';
+CREATE INDEX IF NOT EXISTS outbox_by_due ON outbox (due_at, n) WHERE state = 'waiting';
+CREATE INDEX IF NOT EXISTS outbox_settled ON outbox (state, settled_at) WHERE state <> 'waiting';
+"""
+
+KEEP_DELIVERED = timedelta(days=7)
+
+_FIELDS = "o.id, o.endpoint, o.case_id, o.body, o.attempts, o.committed_at, o.waiting_since, o.due_at, o.reason"
+_IS_HEAD = """o.state = 'waiting' AND NOT EXISTS (
+    SELECT 1 FROM outbox AS p
+    WHERE p.endpoint = o.endpoint AND p.case_id = o.case_id AND p.state = 'waiting' AND p.n < o.n)"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queued(Outgoing):
+    """A message as the outbox holds it.
+
+    `committed_at` is when it was put; `waiting_since` is that, or when a person had it sent again; `reason` is why the
+    last attempt failed.
+    """
+
+    committed_at: datetime
+    waiting_since: datetime
+    due_at: datetime
+    reason: str = ""
+
+
+class Outbox:
+    """The table through one connection, which has `isolation_level=None`. Nothing here begins a transaction but
+    `transaction()`; `put` belongs into the caller's.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, *, clock: Clock | None = None) -> None:
+        self._connection = connection
+        self._clock = clock or SystemClock()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """BEGIN IMMEDIATE … COMMIT on the outbox's connection; an exception rolls back and goes on its way."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._connection
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    def put(self, event: Outgoing, *, at: datetime, due_at: datetime | None = None) -> bool:
+        """Keep a message until it is delivered, within the caller's transaction. False when it was put before.
+
+        `due_at` holds it, and what the case has to tell this endpoint after it, back until then.
+        """
+        cursor = self._connection.execute(
+            "INSERT INTO outbox (id, endpoint, case_id, body, committed_at, waiting_since, due_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (endpoint, id) DO NOTHING",
+            (event.id, event.endpoint, event.case, event.body, _s(at), _s(at), _s(due_at or at)),
+        )
+        return cursor.rowcount == 1
+
+    def due(self, now: datetime, limit: int = 100, *, endpoints: Collection[str] | None = None) -> list[Queued]:
+        """The first waiting message of each (endpoint, case) whose time has come, longest due first."""
+        wanted, names = _only(endpoints)
+        return self._read(
+            f"{_IS_HEAD} AND o.due_at <= ?{wanted} ORDER BY o.due_at, o.n LIMIT ?", (_s(now), *names, limit)
+        )
+
+    def heads(self, endpoint: str, limit: int = 1) -> list[Queued]:
+        """The first waiting message of each of the endpoint's cases, the next to come due first, due or not."""
+        return self._read(f"{_IS_HEAD} AND o.endpoint = ? ORDER BY o.due_at, o.n LIMIT ?", (endpoint, limit))
+
+    def next_due_at(self, *, endpoints: Collection[str] | None = None) -> datetime | None:
+        """When the next message that is first of its case comes due; None when nothing waits."""
+        wanted, names = _only(endpoints)
+        row = self._connection.execute(
+            f"SELECT o.due_at FROM outbox AS o WHERE {_IS_HEAD}{wanted} ORDER BY o.due_at LIMIT 1",  # noqa: S608
+            names,
+        ).fetchone()
+        return None if row is None else _at(row[0])
+
+    def delivered(self, outgoing: Outgoing, ack: Acknowledgement) -> None:
+        """The receiver has it."""
+        self._settle(outgoing, "delivered", at=ack.acknowledged_at, reason="", external_id=ack.external_id)
+
+    def retry(self, outgoing: Outgoing, *, at_next: datetime, reason: str) -> None:
+        """The attempt failed; the next one is due then."""
+        self._connection.execute(
+            "UPDATE outbox SET attempts = attempts + 1, due_at = ?, reason = ?"
+            " WHERE endpoint = ? AND id = ? AND state = 'waiting'",
+            (_s(at_next), reason, outgoing.endpoint, outgoing.id),
+        )
+
+    def bury(self, outgoing: Outgoing, reason: str) -> None:
+        """A dead letter: no further attempt is made unless someone resends it."""
+        self._settle(outgoing, "dead", at=self._clock.now(), reason=reason, external_id=None)
+
+    def hasten(self, endpoint: str, *, at: datetime) -> int:
+        """The endpoint is back: what failed before is due then, not later. What was held back on purpose stays so."""
+        return self._connection.execute(
+            "UPDATE outbox SET due_at = ? WHERE endpoint = ? AND state = 'waiting' AND attempts > 0 AND due_at > ?",
+            (_s(at), endpoint, _s(at)),
+        ).rowcount
+
+    def dead(self, limit: int = 100, *, endpoint: str | None = None) -> list[Queued]:
+        """The dead letters, the latest first, with the reason of each."""
+        wanted, names = _only(None if endpoint is None else [endpoint])
+        return self._read(f"o.state = 'dead'{wanted} ORDER BY o.settled_at DESC, o.n DESC LIMIT ?", (*names, limit))
+
+    def resend(self, id: str, *, endpoint: str | None = None) -> int:
+        """Give a dead letter its chance again, under the same id; how many there were (one for each endpoint)."""
+        wanted, names = _only(None if endpoint is None else [endpoint], alias="")
+        now = _s(self._clock.now())
+        return self._connection.execute(
+            "UPDATE outbox SET state = 'waiting', attempts = 0, due_at = ?, waiting_since = ?, settled_at = NULL"  # noqa: S608
+            f" WHERE id = ? AND state = 'dead'{wanted}",
+            (now, now, id, *names),
+        ).rowcount
+
+    def discard(self, id: str, *, endpoint: str) -> bool:
+        """Forget a dead letter for good."""
+        cursor = self._connection.execute(
+            "DELETE FROM outbox WHERE id = ? AND endpoint = ? AND state = 'dead'", (id, endpoint)
+        )
+        return cursor.rowcount == 1
+
+    def trim(self, *, before: datetime) -> int:
+        """Forget what was delivered before then; how many. Dead letters stay."""
+        return self._connection.execute(
+            "DELETE FROM outbox WHERE state = 'delivered' AND settled_at < ?", (_s(before),)
+        ).rowcount
+
+    def mark(self) -> tuple[int, int]:
+        """Changes whenever anyone may have written to the database, through this connection or another."""
+        version = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        return int(version), self._connection.total_changes
+
+    def figures(self) -> Mapping[str, Any]:
+        """Counts by endpoint, and since when the longest waiting message waits."""
+        endpoints: dict[str, dict[str, int]] = {}
+        for endpoint, state, count in self._connection.execute(
+            "SELECT endpoint, state, count(*) FROM outbox GROUP BY endpoint, state ORDER BY endpoint, state"
+        ):
+            endpoints.setdefault(endpoint, {"waiting": 0, "delivered": 0, "dead": 0})[state] = count
+        totals = {state: sum(each[state] for each in endpoints.values()) for state in ("waiting", "delivered", "dead")}
+        oldest = self._connection.execute("SELECT min(waiting_since) FROM outbox WHERE state = 'waiting'").fetchone()[0]
+        return {
+            **totals,
+            "oldest_waiting_at": None if oldest is None else iso(_at(oldest)),
+            "endpoints": endpoints,
+        }
+
+    def _settle(self, outgoing: Outgoing, state: str, *, at: datetime, reason: str, external_id: str | None) -> None:
+        self._connection.execute(
+            "UPDATE outbox SET state = ?, attempts = attempts + 1, settled_at = ?, reason = ?, external_id = ?"
+            " WHERE endpoint = ? AND id = ? AND state = 'waiting'",
+            (state, _s(at), reason, external_id, outgoing.endpoint, outgoing.id),
+        )
+
+    def _read(self, where: str, values: tuple[Any, ...]) -> list[Queued]:
+        rows = self._connection.execute(f"SELECT {_FIELDS} FROM outbox AS o WHERE {where}", values)  # noqa: S608  # our own text
+        return [
+            Queued(
+                id=row[0],
+                endpoint=row[1],
+                case=row[2],
+                body=bytes(row[3]),
+                attempts=row[4],
+                committed_at=_at(row[5]),
+                waiting_since=_at(row[6]),
+                due_at=_at(row[7]),
+                reason=row[8],
+            )
+            for row in rows.fetchall()
+        ]
+
+
+def _only(endpoints: Collection[str] | None, *, alias: str = "o.") -> tuple[str, list[str]]:
+    if endpoints is None:
+        return "", []
+    return f" AND {alias}endpoint IN ({', '.join('?' * len(endpoints))})", sorted(endpoints)
+
+
+def _s(at: datetime) -> float:
+    return at.timestamp()
+
+
+def _at(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
