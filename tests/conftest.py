@@ -1,0 +1,54 @@
+"""What every test may rely on: no word to the outside, one kind of chance, and programs that are there or named as missing."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import shutil
+import sys
+from collections.abc import Callable
+
+import pytest
+from hypothesis import settings
+
+# Read by ultralytics when it is imported: it neither installs packages nor reports home during a test.
+os.environ["YOLO_AUTOINSTALL"] = "false"
+os.environ["YOLO_OFFLINE"] = "true"
+
+# The same examples on every machine: a failure that one run found, the next run finds too.
+settings.register_profile("citybrain", derandomize=True, deadline=None, database=None)
+settings.load_profile("citybrain")
+
+PACKAGES = {"redis-server": "redis-server", "chromium": "chromium", "chromedriver": "chromium-driver"}
+
+
+def _stay_on_this_machine(event: str, arguments: tuple[object, ...]) -> None:
+    """Refuses connections beyond loopback, whoever opens them through Python's sockets."""
+    if event not in ("socket.connect", "socket.sendto"):
+        return
+    address = arguments[1]
+    if not isinstance(address, tuple):
+        return  # a Unix socket
+    host = str(address[0])
+    try:
+        local = ipaddress.ip_address(host.split("%")[0]).is_loopback
+    except ValueError:
+        local = host in ("localhost", "")
+    if not local:
+        raise PermissionError(f"tests speak to this machine only, not to {host}")
+
+
+sys.addaudithook(_stay_on_this_machine)
+
+
+@pytest.fixture(scope="session")
+def program() -> Callable[[str], str]:
+    """`program("redis-server")` is its path; a test whose program is missing is skipped and says what to install."""
+
+    def path_of(name: str) -> str:
+        found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+        if found is None:
+            pytest.skip(f"{name} is not installed (Debian package: {PACKAGES.get(name, name)})")
+        return found
+
+    return path_of
