@@ -1,4 +1,4 @@
-"""What every test may rely on: no word to the outside, one kind of chance, and programs that are there or named as missing."""
+"""What every test may rely on: no word to the outside, the same chance each time, and programs there or named."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _stay_on_this_machine(event: str, arguments: tuple[object, ...]) -> None:
         return  # a Unix socket
     host = str(address[0])
     try:
-        local = ipaddress.ip_address(host.split("%")[0]).is_loopback
+        local = ipaddress.ip_address(host.partition("%")[0]).is_loopback
     except ValueError:
         local = host in ("localhost", "")
     if not local:
