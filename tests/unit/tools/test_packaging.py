@@ -9,6 +9,8 @@ from tests.unit.tools.checkout import ROOT, pyproject, tracked
 
 PROJECT = pyproject()
 TOOLS = PROJECT["tool"]
+CONTRACTS = {contract["id"]: contract for contract in TOOLS["importlinter"]["contracts"]}
+CARRIERS = {"pipeline.outbox", "pipeline.sender"}  # they keep and post what the logic decided
 PACKAGES = sorted(path.parent.name for path in tracked("*/__init__.py") if path.parent.parent == ROOT)
 
 
@@ -27,21 +29,22 @@ def test_types_are_strict_and_exempt_only_tests_and_libraries_without_types() ->
         assert not [module for module in modules if module.split(".")[0] in PACKAGES]
 
 
-def test_the_pure_contract_covers_the_pipelines_logic() -> None:
-    pure = next(c for c in TOOLS["importlinter"]["contracts"] if c["id"] == "pure")
-    for module in pure["source_modules"]:
-        path = ROOT / module.replace(".", "/")
-        assert path.is_dir() or path.with_suffix(".py").is_file(), module
-    assert set(pure["forbidden_modules"]) >= {
-        "faust",
-        "redis",
-        "fastapi",
-        "cv2",
-        "av",
-        "ultralytics",
-        "asyncio",
-        "time",
-    }
+def test_every_module_of_the_vocabulary_has_its_layer() -> None:
+    drawn = {name.strip("() ") for layer in CONTRACTS["layers"]["layers"] for name in re.split(r"[|:]", layer)}
+    found = [
+        path for path in (ROOT / "citybrain").iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()
+    ]
+    for path in found:
+        assert path.stem == "__init__" or f"citybrain.{path.stem}" in drawn, f"citybrain.{path.stem} has no layer"
+
+
+def test_all_logic_of_the_pipeline_is_under_the_pure_contract() -> None:
+    pure = set(CONTRACTS["pure"]["source_modules"])
+    found = {f"pipeline.{path.stem}" for path in (ROOT / "pipeline").glob("*.py")} - {"pipeline.__init__"}
+    assert found - CARRIERS <= pure
+    assert not CARRIERS & pure
+    libraries = {"faust", "redis", "fastapi", "cv2", "av", "ultralytics", "asyncio", "time", "sqlite3", "httpx"}
+    assert set(CONTRACTS["pure"]["forbidden_modules"]) >= libraries
 
 
 def test_every_lint_rule_that_is_off_says_why() -> None:
