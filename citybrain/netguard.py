@@ -96,7 +96,7 @@ class Guard:
         return meant.is_global and not never
 
     async def resolve(self, host: str, port: int) -> list[str]:
-        """The addresses to connect to, in order. Raises Unreachable when any is forbidden: mixed answers are a trick."""
+        """The addresses to connect to, in order. Raises Unreachable when any is forbidden: a mixed answer is a ruse."""
         try:
             found: list[Address] = [ipaddress.ip_address(host)]
         except ValueError:

@@ -41,6 +41,7 @@ CREATE TABLE IF NOT EXISTS outbox (
 CREATE INDEX IF NOT EXISTS outbox_in_order ON outbox (endpoint, case_id, n) WHERE state = 'waiting';
 CREATE INDEX IF NOT EXISTS outbox_by_due ON outbox (due_at, n) WHERE state = 'waiting';
 CREATE INDEX IF NOT EXISTS outbox_settled ON outbox (state, settled_at) WHERE state <> 'waiting';
+CREATE INDEX IF NOT EXISTS outbox_by_state ON outbox (endpoint, state);
 """
 
 KEEP_DELIVERED = timedelta(days=7)
@@ -104,9 +105,12 @@ class Outbox:
             f"{_IS_HEAD} AND o.due_at <= ?{wanted} ORDER BY o.due_at, o.n LIMIT ?", (_s(now), *names, limit)
         )
 
-    def heads(self, endpoint: str, limit: int = 1) -> list[Queued]:
-        """The first waiting message of each of the endpoint's cases, the next to come due first, due or not."""
-        return self._read(f"{_IS_HEAD} AND o.endpoint = ? ORDER BY o.due_at, o.n LIMIT ?", (endpoint, limit))
+    def probes(self, endpoint: str, now: datetime, limit: int = 1) -> list[Queued]:
+        """As `due`, and what failed before even if its next attempt is due later: to ask whether it is back."""
+        return self._read(
+            f"{_IS_HEAD} AND o.endpoint = ? AND (o.due_at <= ? OR o.attempts > 0) ORDER BY o.due_at, o.n LIMIT ?",
+            (endpoint, _s(now), limit),
+        )
 
     def next_due_at(self, *, endpoints: Collection[str] | None = None) -> datetime | None:
         """When the next message that is first of its case comes due; None when nothing waits."""
@@ -117,9 +121,9 @@ class Outbox:
         ).fetchone()
         return None if row is None else _at(row[0])
 
-    def delivered(self, outgoing: Outgoing, ack: Acknowledgement) -> None:
-        """The receiver has it."""
-        self._settle(outgoing, "delivered", at=ack.acknowledged_at, reason="", external_id=ack.external_id)
+    def delivered(self, outgoing: Outgoing, ack: Acknowledgement) -> bool:
+        """The receiver has it. False when that was known before."""
+        return self._settle(outgoing, "delivered", at=ack.acknowledged_at, reason="", external_id=ack.external_id)
 
     def retry(self, outgoing: Outgoing, *, at_next: datetime, reason: str) -> None:
         """The attempt failed; the next one is due then."""
@@ -188,12 +192,13 @@ class Outbox:
             "endpoints": endpoints,
         }
 
-    def _settle(self, outgoing: Outgoing, state: str, *, at: datetime, reason: str, external_id: str | None) -> None:
-        self._connection.execute(
+    def _settle(self, outgoing: Outgoing, state: str, *, at: datetime, reason: str, external_id: str | None) -> bool:
+        cursor = self._connection.execute(
             "UPDATE outbox SET state = ?, attempts = attempts + 1, settled_at = ?, reason = ?, external_id = ?"
             " WHERE endpoint = ? AND id = ? AND state = 'waiting'",
             (state, _s(at), reason, external_id, outgoing.endpoint, outgoing.id),
         )
+        return cursor.rowcount == 1
 
     def _read(self, where: str, values: tuple[Any, ...]) -> list[Queued]:
         rows = self._connection.execute(f"SELECT {_FIELDS} FROM outbox AS o WHERE {where}", values)  # noqa: S608  # our own text
