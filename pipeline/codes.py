@@ -1,0 +1,61 @@
+"""The city's own tables of case categories: data, versioned, for no two cities agree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import Field
+
+from citybrain.configuration import Bilingual, Section, did_you_mean, parse, read
+from citybrain.errors import Fault
+from pipeline.scene import Scene
+
+
+class Category(Section):
+    """A small class (小类) of cases within its large class (大类)."""
+
+    code: str = Field(pattern=r"^\d{2}(-\d{2}|\d{3})$")
+    category: Bilingual
+    subcategory: Bilingual
+
+
+class CodeTable(Section):
+    """The YAML of configs/codes/<city>.yaml. `source` says where the table was taken from."""
+
+    id: str
+    version: int = Field(ge=1)
+    title: Bilingual
+    source: str
+    categories: tuple[Category, ...] = Field(min_length=1)
+
+
+def load(folder: Path, *, faults: list[Fault]) -> list[CodeTable]:
+    """Every table of a folder; faults are added, never raised."""
+    tables = []
+    for path in sorted(folder.glob("*.yaml")):
+        shown = f"{folder.name}/{path.name}"
+        value = read(path, faults=faults, name=shown)
+        table = None if value is None else parse(CodeTable, value, file=shown, faults=faults)
+        if table is None:
+            continue
+        codes = [each.code for each in table.categories]
+        for code in sorted({code for code in codes if codes.count(code) > 1}):
+            faults.append(Fault(shown, "categories", f"code {code!r} stands here twice.", "Keep one."))
+        tables.append(table)
+    return tables
+
+
+def check_codes(scenes: Sequence[Scene], tables: Sequence[CodeTable], *, faults: list[Fault]) -> None:
+    """Each scene's code must be in a table, where there is one."""
+    known = {each.code for table in tables for each in table.categories}
+    for scene in scenes:
+        if known and scene.file.case.code not in known:
+            faults.append(
+                Fault(
+                    f"scenes/{scene.id}.yaml",
+                    "case.code",
+                    f"{scene.file.case.code!r} is in no table of codes/.",
+                    did_you_mean(scene.file.case.code, known),
+                )
+            )

@@ -1,0 +1,112 @@
+"""The whole pipeline as one pure step: a message and the states it concerns in, new states and what follows out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Literal, Protocol
+
+from citybrain.domain.command import Act, Delivered, Tick
+from citybrain.domain.detection import Detections
+from citybrain.errors import Unreadable
+from citybrain.wire import COMMANDS, DETECTIONS, read_command, read_detections
+from pipeline import case_flow
+from pipeline.camera_flow import CameraState, advance_camera
+from pipeline.case_flow import City, LocalityState, Told
+from pipeline.scene import Scene
+
+
+class States(Protocol):
+    """Where a step finds the states; it never writes them."""
+
+    def camera(self, key: str) -> CameraState: ...
+
+    def locality(self, key: str) -> LocalityState: ...
+
+    def localities(self) -> Iterable[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A message that could not be acted on, and why; it is kept, shown and never tried again."""
+
+    kind: Literal["unreadable", "unknown", "refused"]
+    reason: str
+
+
+@dataclass(slots=True)
+class Effects:
+    """What a step asks its runner to commit together."""
+
+    cameras: dict[str, CameraState] = field(default_factory=dict)
+    localities: dict[str, LocalityState] = field(default_factory=dict)
+    told: list[Told] = field(default_factory=list)
+    set_aside: list[SetAside] = field(default_factory=list)
+
+
+class Pipeline:
+    """Scenes, cameras and routes of one city, and the step. Holds no state: every step is given it."""
+
+    def __init__(self, city: City) -> None:
+        self.city = city
+        self._scenes: Sequence[Scene] = list(city.scenes.values())
+
+    def step(self, topic: str, value: bytes, states: States) -> Effects:
+        """What follows from one message."""
+        try:
+            if topic == DETECTIONS:
+                return self.look(read_detections(value), states)
+            if topic == COMMANDS:
+                return self._command(value, states)
+        except Unreadable as error:
+            return Effects(set_aside=[SetAside("unreadable", str(error))])
+        return Effects(set_aside=[SetAside("unknown", f"no topic {topic!r}")])
+
+    def look(self, seen: Detections, states: States) -> Effects:
+        """What follows from one look of a camera."""
+        camera = self.city.cameras.get(seen.camera)
+        if camera is None:
+            return Effects(set_aside=[SetAside("unknown", f"no camera {seen.camera!r} is configured")])
+        state, changes = advance_camera(states.camera(seen.camera), seen, camera, self._scenes)
+        effects = Effects(cameras={seen.camera: state})
+        for change in changes:
+            self._locality(
+                change.locality, states, effects, partial(case_flow.advance_episode, change=change, city=self.city)
+            )
+        return effects
+
+    def _command(self, value: bytes, states: States) -> Effects:
+        command = read_command(value)
+        effects = Effects()
+        match command:
+            case Tick():
+                for key in states.localities():
+                    self._locality(key, states, effects, partial(case_flow.tick, at=command.at, city=self.city))
+            case Delivered():
+                self._locality(command.locality, states, effects, partial(case_flow.delivered, command=command))
+            case Act():
+                after, told, why = case_flow.act(states.locality(command.locality), command)
+                effects.localities[command.locality] = after
+                effects.told += told
+                if why:
+                    effects.set_aside.append(SetAside("refused", why))
+        return effects
+
+    @staticmethod
+    def _locality(
+        key: str,
+        states: States,
+        effects: Effects,
+        advance: Callable[[LocalityState], tuple[LocalityState, list[Told]]],
+    ) -> None:
+        before = effects.localities.get(key) or states.locality(key)
+        after, told = advance(before)
+        if after is not before:
+            effects.localities[key] = after
+        effects.told += told
+
+
+def without_stamps(seen: Detections) -> Detections:
+    """A look as replay sees it: stations of the way are the instant itself, so that a run does not depend on the machine."""
+    return replace(seen, stamps={name: seen.captured_at for name in ("received", "decoded", "inferred")})

@@ -1,0 +1,43 @@
+"""States held in memory, with what a step changed laid over what is committed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from pipeline.camera_flow import CameraState
+from pipeline.case_flow import LocalityState
+from pipeline.flow import Effects
+
+
+class HeldStates:
+    """The States of a pipeline as one process holds them. `load` fetches a state that is not held yet, None if there is none."""
+
+    def __init__(
+        self,
+        *,
+        load_camera: Callable[[str], CameraState | None] = lambda _: None,
+        load_locality: Callable[[str], LocalityState | None] = lambda _: None,
+        localities: Iterable[str] = (),
+    ) -> None:
+        self._load_camera, self._load_locality = load_camera, load_locality
+        self._localities = set(localities)
+        self.cameras: dict[str, CameraState] = {}
+        self.held: dict[str, LocalityState] = {}
+
+    def camera(self, key: str) -> CameraState:
+        if key not in self.cameras:
+            self.cameras[key] = self._load_camera(key) or CameraState()
+        return self.cameras[key]
+
+    def locality(self, key: str) -> LocalityState:
+        if key not in self.held:
+            self.held[key] = self._load_locality(key) or LocalityState()
+        return self.held[key]
+
+    def localities(self) -> Iterable[str]:
+        return sorted(self._localities | self.held.keys())
+
+    def take(self, effects: Effects) -> None:
+        """Make a step's states the current ones."""
+        self.cameras |= effects.cameras
+        self.held |= effects.localities

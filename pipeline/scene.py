@@ -1,0 +1,163 @@
+"""A scene is a file: what is looked for, where, for how long, and what kind of case it makes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError
+
+from citybrain import plugins
+from citybrain.configuration import Bilingual, Duration, Section, did_you_mean, parse, read
+from citybrain.domain.camera import ZoneKind
+from citybrain.errors import Fault, UnknownPlugin
+from pipeline.episode import Terms
+from pipeline.rules import Rule
+
+
+class Status(StrEnum):
+    """draft: only its own tests run · trial: files cases that are never dispatched · live."""
+
+    DRAFT = "draft"
+    TRIAL = "trial"
+    LIVE = "live"
+
+
+class CaseTerms(Section):
+    """What kind of case a scene makes. `quiet_after_reject` keeps a place quiet once people said it was nothing;
+    `close_after_clear` closes a case by itself that long after the thing was seen to be gone, unless people took it up."""
+
+    code: str = Field(min_length=1)
+    unit: str = Field(min_length=1)
+    deadline: Duration
+    severity: Literal["low", "normal", "high", "critical"] = "normal"
+    kind: Literal["event", "component"] = "event"
+    quiet_after_reject: Duration = timedelta(minutes=30)
+    close_after_clear: Duration | None = None
+
+
+class Grouping(Section):
+    """When two views are of one problem: within `radius_m` of each other on the ground, or, where a shared place was not
+    surveyed, things that came to stand there within `same_arrival` of each other."""
+
+    radius_m: float = Field(default=6.0, gt=0, le=1000)
+    same_arrival: Duration = timedelta(seconds=20)
+
+
+class SceneTest(Section):
+    """A story and what must come of it; see docs/how-to/scene.md for the words of `looks`."""
+
+    name: str = Field(min_length=1)
+    looks: str = Field(min_length=1)
+    every: Duration = timedelta(minutes=1)
+    expect: tuple[str, ...] = ()
+
+
+class SceneFile(Section):
+    """The YAML of configs/scenes/<id>.yaml."""
+
+    id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    title: Bilingual
+    status: Status
+    rule: str
+    zone_kind: ZoneKind = ZoneKind.ANY
+    when: dict[str, Any]
+    hold: Duration
+    max_gap: Duration
+    clear_after: Duration
+    min_seen: float = Field(default=0.5, ge=0, le=1)
+    inhibited_by: tuple[str, ...] = ()
+    group: Grouping = Grouping()
+    case: CaseTerms
+    tests: tuple[SceneTest, ...] = Field(min_length=2)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A scene ready to judge: its file and the rule it chose. `revision` is a hash of what it says, tests aside."""
+
+    file: SceneFile
+    rule: Rule
+    revision: str
+
+    @property
+    def id(self) -> str:
+        return self.file.id
+
+    @property
+    def terms(self) -> Terms:
+        return Terms(self.file.hold, self.file.max_gap, self.file.clear_after, self.file.min_seen)
+
+
+def load(folder: Path, *, faults: list[Fault]) -> list[Scene]:
+    """Every scene of a folder, in order of id; faults are added, never raised."""
+    scenes = []
+    for path in sorted(folder.glob("*.yaml")):
+        scene = load_file(path, shown=f"{folder.name}/{path.name}", faults=faults)
+        if scene is not None:
+            scenes.append(scene)
+    known = {path.stem for path in folder.glob("*.yaml")}
+    for scene in scenes:
+        for other in scene.file.inhibited_by:
+            if other not in known or other == scene.id:
+                where = f"{folder.name}/{scene.id}.yaml"
+                remedy = did_you_mean(other, known - {scene.id})
+                faults.append(Fault(where, "inhibited_by", f"{other!r} is no other scene.", remedy))
+    return scenes
+
+
+def load_file(path: Path, *, shown: str, faults: list[Fault]) -> Scene | None:
+    value = read(path, faults=faults, name=shown)
+    if value is None:
+        return None
+    file = parse(SceneFile, value, file=shown, faults=faults)
+    if file is None:
+        return None
+    before = len(faults)
+    if file.id != path.stem:
+        faults.append(Fault(shown, "id", f"{file.id!r} is not the file's name.", f"Rename one to {path.stem!r}."))
+    if file.max_gap <= timedelta() and file.hold > timedelta():
+        faults.append(Fault(shown, "max_gap", "must be longer than nothing.", "Give at least twice the look interval."))
+    rule = _rule(file, shown, faults)
+    if rule is None or len(faults) > before:
+        return None
+    said = yaml.safe_dump({key: each for key, each in value.items() if key != "tests"}, sort_keys=True)
+    return Scene(file, rule, hashlib.sha256(said.encode()).hexdigest()[:8])
+
+
+def _rule(file: SceneFile, shown: str, faults: list[Fault]) -> Rule | None:
+    try:
+        plugin = plugins.load("pipeline.rules", file.rule)
+    except UnknownPlugin as error:
+        faults.append(Fault(shown, "rule", f"{error.message}."))
+        return None
+    config_model: type[BaseModel] = plugin.Config
+    config = parse(config_model, file.when, file=shown, faults=faults, at="when")
+    if config is None:
+        return None
+    try:
+        rule: Rule = plugin.build(config)
+    except (ValueError, ValidationError) as error:
+        faults.append(Fault(shown, "when", f"{error}."))
+        return None
+    return rule
+
+
+def check_labels(scenes: Sequence[Scene], known: Collection[str], *, faults: list[Fault]) -> None:
+    """Each label a scene asks for must be given by some detector."""
+    for scene in scenes:
+        for label in sorted(scene.rule.labels - set(known)):
+            faults.append(
+                Fault(
+                    f"scenes/{scene.id}.yaml",
+                    "when.labels",
+                    f"{label!r} is not a label of any detector.",
+                    did_you_mean(label, known),
+                )
+            )
