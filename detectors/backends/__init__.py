@@ -1,1 +1,1 @@
-"""What runs a model: one file a runtime."""
+"""What runs a model: one file a runtime, chosen by name (detectors/config.py, BackendFile, says what a file offers)."""

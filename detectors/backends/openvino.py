@@ -1,0 +1,306 @@
+"""Exported YOLO models through OpenVINO: no torch in the process, one stream and thread, planes straight into the graph.
+
+Each exported graph has one fixed shape; a picture goes to the shape that it fills best. Batches of 1, 2 and 4 are
+compiled from the same graph when first asked for, so that a look never waits for a batch to fill and the shapes stay
+static (int8 with a dynamic dimension crashed on AMX, openvino #37577).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import yaml
+from pydantic import Field
+
+from citybrain.configuration import Section
+from citybrain.domain.detection import Detection
+from citybrain.errors import ModelUnusable
+from citybrain.ports import InputSpec
+from detectors.config import BackendSettings
+from detectors.heads import Head, detections, head_of
+from detectors.processor import Precision, flags, precision
+from detectors.registry import Entry, openvino_files, read_verified
+
+log = logging.getLogger(__name__)
+
+BATCHES = (4, 2, 1)
+"""Compiled batch sizes, largest first: n pictures are cut into these, none is padded."""
+
+
+class Config(Section):
+    """`options` of a detector with this backend."""
+
+    threads: Annotated[int, Field(ge=1, le=64)] = 1
+    """Threads of one inference. One, with a process per core, carries a quarter more than two in one process."""
+    max_batch: Literal[1, 2, 4] = 4
+    precision: Literal["auto", "f32", "bf16", "int8"] = "auto"
+    max_overlap: Annotated[float, Field(gt=0, lt=1)] = 0.7
+    """Of two boxes of one class that overlap by more than this, the surer is kept."""
+
+
+Shape = tuple[int, int]
+"""(height, width)"""
+
+
+@dataclass(slots=True)
+class _Graph:
+    xml: bytes
+    weights: bytes
+    head: Head
+    requests: dict[int, Any] = field(default_factory=dict)
+
+
+def classes(settings: BackendSettings) -> tuple[str, ...] | None:
+    """The registry's classes, or those of the `metadata.yaml` that ultralytics writes beside an exported graph."""
+    model = settings.model
+    if model.entry is not None:
+        return model.entry.classes
+    xml = _own_xml(settings)
+    metadata = xml.parent / "metadata.yaml"
+    try:
+        names = yaml.safe_load(metadata.read_text(encoding="utf-8"))["names"]
+        return tuple(str(names[index]) for index in range(len(names)))
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        raise ModelUnusable(
+            f"{model.name}: expected {metadata} with `names`, class names by index; write it, or register the model"
+        ) from None
+
+
+def files(settings: BackendSettings) -> tuple[Path, ...]:
+    """Every xml and bin of the shapes that the size allows, in the precision that this processor gets."""
+    return tuple(dict.fromkeys(path for pair in _graph_files(settings).values() for path in pair))
+
+
+def build(settings: BackendSettings) -> OpenvinoBackend:
+    """Read and check the graphs; they are compiled by `warmup` or when first used."""
+    return OpenvinoBackend(settings)
+
+
+class OpenvinoBackend:
+    """One model, compiled for each shape and batch that is asked for."""
+
+    def __init__(self, settings: BackendSettings) -> None:
+        import openvino
+
+        self._openvino = openvino
+        self._core = openvino.Core()
+        self._settings = settings
+        self._options: Config = settings.options
+        self._device = _device(settings.device)
+        self._precision = _precision(settings)
+        known = classes(settings)
+        assert known is not None  # noqa: S101  # this backend's classes() answers or raises
+        self._classes = known
+        self._graphs: dict[Shape, _Graph] = {}
+        digest = hashlib.sha256()
+        for shape, (xml_path, weights_path) in _graph_files(settings).items():
+            xml, weights = (read_verified(settings.model, path) for path in (xml_path, weights_path))
+            digest.update(hashlib.sha256(xml).digest() + hashlib.sha256(weights).digest())
+            graph = self._read(xml, weights, shape=shape)
+            self._graphs[shape or self._shape_of(graph)] = _Graph(xml, weights, self._head(graph))
+        self._revision = digest.hexdigest()[:12]
+        log.info(
+            "%s (%s) runs in %s on %s, shapes %s",
+            settings.model.name,
+            self._revision,
+            self._precision,
+            self._device,
+            ", ".join(f"{height}x{width}" for height, width in self._graphs),
+        )
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self._classes
+
+    @property
+    def revision(self) -> str:
+        return self._revision
+
+    def input_for(self, width: int, height: int) -> InputSpec:
+        """The shape that a picture of this size fills best; of two it fills alike, the larger."""
+        shape = max(self._graphs, key=lambda each: (round(_filled(each, width, height), 3), each))
+        return InputSpec(width=shape[1], height=shape[0], format="i420", max_batch=self._options.max_batch)
+
+    def warmup(self) -> None:
+        """Compile and run every shape once; larger batches follow when there is a backlog to batch."""
+        for (height, width), graph in self._graphs.items():
+            grey = np.full((1, height * 3 // 2, width, 1), 114, np.uint8)
+            self._request(graph, (height, width), 1).infer([grey])
+
+    def infer(self, batch: npt.NDArray[np.uint8], n: int, spec: InputSpec) -> list[list[Detection]]:
+        shape = (spec.height, spec.width)
+        graph = self._graphs.get(shape)
+        if graph is None or batch.shape[1:] != (spec.height * 3 // 2, spec.width) or not 0 <= n <= len(batch):
+            raise ValueError(
+                f"expected at most {len(batch)} inputs of {list(self._graphs)}, got {n} of {batch.shape[1:]}"
+            )
+        seen = []
+        start = 0
+        for size in (each for each in BATCHES if each <= self._options.max_batch):
+            while n - start >= size:
+                pictures = np.ascontiguousarray(batch[start : start + size, ..., None])
+                output = self._request(graph, shape, size).infer([pictures])[0]
+                seen += [self._read_output(graph, each, spec) for each in output]
+                start += size
+        return seen
+
+    def close(self) -> None:
+        for graph in self._graphs.values():
+            graph.requests.clear()
+
+    def _read_output(self, graph: _Graph, output: npt.NDArray[np.float32], spec: InputSpec) -> list[Detection]:
+        return detections(
+            output,
+            head=graph.head,
+            classes=self._classes,
+            floor=self._settings.floor,
+            width=spec.width,
+            height=spec.height,
+            max_overlap=self._options.max_overlap,
+        )
+
+    def _request(self, graph: _Graph, shape: Shape, size: int) -> Any:
+        if size not in graph.requests:
+            graph.requests[size] = self._compile(graph, shape, size)
+        return graph.requests[size]
+
+    def _read(self, xml: bytes, weights: bytes, *, shape: Shape | None) -> Any:
+        name = self._settings.model.name
+        try:
+            graph = self._core.read_model(xml, weights)
+        except RuntimeError as error:
+            raise ModelUnusable(
+                f"{name}: OpenVINO cannot read the graph ({_last_line(error)}); export it again"
+            ) from None
+        found = graph.inputs[0].partial_shape
+        if len(graph.inputs) != 1 or found.is_dynamic or len(found) != 4 or found[1].get_length() != 3:
+            raise ModelUnusable(
+                f"{name}: expected one input of a static shape [1, 3, height, width], got {found}; export it so"
+            )
+        if shape is not None and self._shape_of(graph) != shape:
+            raise ModelUnusable(
+                f"{name}: expected the shape {shape}, the graph has {self._shape_of(graph)}; correct the registry"
+            )
+        return graph
+
+    def _shape_of(self, graph: Any) -> Shape:
+        _, _, height, width = graph.inputs[0].shape
+        return int(height), int(width)
+
+    def _head(self, graph: Any) -> Head:
+        model = self._settings.model
+        try:
+            head = head_of([int(side) for side in graph.outputs[0].shape[1:]], classes=len(self._classes))
+        except ValueError as error:
+            raise ModelUnusable(f"{model.name}: output: {error}; is the list of classes the model's?") from None
+        if model.entry is not None and model.entry.output.nms != (head is Head.RAW):
+            raise ModelUnusable(
+                f"{model.name}: the registry says nms: {model.entry.output.nms}, the graph differs; correct it"
+            )
+        return head
+
+    def _compile(self, graph: _Graph, shape: Shape, size: int) -> Any:
+        """The graph with decoded planes as its input: BT.601 video range becomes RGB inside the graph."""
+        from openvino.preprocess import ColorFormat, PrePostProcessor
+
+        network = self._core.read_model(graph.xml, graph.weights)
+        if size > 1:
+            network.reshape([size, 3, *shape])
+        given = PrePostProcessor(network)
+        given.input().tensor().set_element_type(self._openvino.Type.u8).set_color_format(ColorFormat.I420_SINGLE_PLANE)
+        given.input().model().set_layout(self._openvino.Layout("NCHW"))
+        entry = self._settings.model.entry
+        colours = ColorFormat.BGR if entry is not None and entry.input.format == "bgr" else ColorFormat.RGB
+        steps = given.input().preprocess().convert_element_type(self._openvino.Type.f32).convert_color(colours)
+        steps.scale(_scale(entry))
+        compiled = self._core.compile_model(given.build(), self._device, self._properties())
+        if int(compiled.outputs[0].shape[0]) != size:
+            # An export that froze its batch would mix the pictures up without a word.
+            raise ModelUnusable(
+                f"{self._settings.model.name}: the graph takes no batch of {size}; set options.max_batch: 1"
+            )
+        return compiled.create_infer_request()
+
+    def _properties(self) -> dict[str, Any]:
+        if self._device != "CPU":
+            return {}
+        # int8 graphs carry their precision; what is left in float stays f32, or bf16 where that is native.
+        native = "bf16" if "amx_bf16" in flags() and self._precision != "f32" else "f32"
+        return {
+            "NUM_STREAMS": 1,
+            "INFERENCE_NUM_THREADS": self._options.threads,
+            "INFERENCE_PRECISION_HINT": native,
+        }
+
+
+def _graph_files(settings: BackendSettings) -> dict[Shape | None, tuple[Path, Path]]:
+    """(xml, bin) by shape; the shape of a file of the user's own is known once it is read."""
+    model = settings.model
+    if model.entry is None:
+        xml = _own_xml(settings)
+        return {None: (xml, xml.with_suffix(".bin"))}
+    shapes = openvino_files(model, int8=_precision(settings) == "int8")
+    if not shapes:
+        raise ModelUnusable(
+            f"{model.name}: the registry has no OpenVINO files for it; export it, or choose another backend"
+        )
+    fitting: dict[Shape | None, tuple[Path, Path]] = {
+        (height, width): pair for (height, width), pair in shapes.items() if settings.size.allows(width, height)
+    }
+    if not fitting:
+        known = ", ".join(f"{height}x{width}" for height, width in shapes)
+        raise ModelUnusable(
+            f"{model.name}: it is not exported with {settings.size}, but as {known} (height x width); set `size`"
+        )
+    return fitting
+
+
+def _own_xml(settings: BackendSettings) -> Path:
+    path, name = settings.model.path, settings.model.name
+    if path is None:
+        raise ModelUnusable("no model is named; set `model` to an entry of models/registry.yaml or to an exported .xml")
+    if not path.is_dir():
+        if path.suffix == ".xml":
+            return path
+        raise ModelUnusable(
+            f"{name}: expected an OpenVINO .xml or its folder; for other files there is `backend: ultralytics`"
+        )
+    found = sorted(path.glob("*.xml"))
+    if len(found) != 1:
+        raise ModelUnusable(f"{name}: expected one .xml in {path}, got {len(found)}; name the file")
+    return found[0]
+
+
+def _precision(settings: BackendSettings) -> Precision:
+    options: Config = settings.options
+    if options.precision != "auto":
+        return options.precision
+    entry = settings.model.entry
+    return precision(flags(), int8=bool(entry and entry.files.openvino_int8))
+
+
+def _device(device: str) -> str:
+    if device.startswith("cuda"):
+        raise ModelUnusable(f"OpenVINO does not run on {device}; set `device: cpu`, or choose `backend: ultralytics`")
+    return "CPU"
+
+
+def _scale(entry: Entry | None) -> float:
+    return 255.0 if entry is None else entry.input.scale
+
+
+def _filled(shape: Shape, width: int, height: int) -> float:
+    """The share of the input that the picture covers, 0..1."""
+    scale = min(shape[1] / width, shape[0] / height)
+    return (width * scale) * (height * scale) / (shape[0] * shape[1])
+
+
+def _last_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

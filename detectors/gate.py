@@ -1,0 +1,94 @@
+"""Knows whether a view has changed since the model last looked at it, lighting set aside.
+
+    luma thumbnail 160×90 ─► fit new ≈ gain · old + offset ──► 16×9 cells: mean |difference| ──► the largest, less noise
+
+The reference is the last view that was inferred, never the last one seen: what creeps in slowly adds up and counts.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+
+from citybrain.ports import Plane
+
+THUMBNAIL = (90, 160)
+"""Height and width of the luma thumbnail."""
+
+CELL = 10
+ROWS, COLUMNS = THUMBNAIL[0] // CELL, THUMBNAIL[1] // CELL
+
+CHANGED = 4.0
+"""Grey levels by which some cell must differ. In one scene noise gives 1, litter 7, a person 34, a moved camera 68."""
+
+_MOST_NOISE = 6.0  # noise is in every cell; beyond this, what is in every cell is no noise
+_GAINS, _OFFSETS = (0.5, 2.0), (-64.0, 64.0)  # more than that is no passing cloud: look again
+
+_Grey = npt.NDArray[np.float32]
+
+
+class Gate:
+    """One camera's gate. `reaffirm_for` bounds how long an unchanged view may stand in for a look."""
+
+    def __init__(self, reaffirm_for: timedelta, *, changed: float = CHANGED) -> None:
+        self._reaffirm_for = reaffirm_for
+        self._changed = changed
+        self._reference: _Grey | None = None
+        self._seen_at: datetime | None = None
+
+    def unchanged(self, thumbnail: Plane, at: datetime) -> bool:
+        """Whether the last inferred view still holds; never for longer than `reaffirm_for`, nor backwards in time."""
+        if self._reference is None or self._seen_at is None:
+            return False
+        if not timedelta(0) <= at - self._seen_at < self._reaffirm_for:
+            return False
+        return difference(self._reference, _grey(thumbnail)) < self._changed
+
+    def saw(self, thumbnail: Plane, at: datetime) -> None:
+        """The model has looked at this view: it is the reference from now on."""
+        self._reference = _grey(thumbnail)
+        self._seen_at = at
+
+    def forget(self) -> None:
+        """The next view has to be looked at: the camera was lost, or its answer is no longer to be trusted."""
+        self._reference = self._seen_at = None
+
+
+def difference(old: _Grey, new: _Grey) -> float:
+    """How much the cell that differs most differs, in grey levels, after lighting and noise are taken out."""
+    gain, offset = _lighting(_cells(old), _cells(new))
+    expected = np.clip(old * gain + offset, 0, 255)
+    cells = _cells(np.abs(new - expected))
+    noise = min(float(np.median(cells)), _MOST_NOISE)
+    return float(cells.max()) - noise
+
+
+def _lighting(old: _Grey, new: _Grey) -> tuple[np.float32, np.float32]:
+    """Gain and offset that take the old cell means to the new, by least squares over the cells that agree best.
+
+    What has moved must not be taken for light: after a first fit the quarter that fits worst is left out, twice.
+    """
+    x, y = old.ravel(), new.ravel()
+    chosen = np.arange(x.size)
+    gain, offset = np.float32(1), np.float32(0)
+    for _ in range(3):
+        mean_x, mean_y = x[chosen].mean(), y[chosen].mean()
+        spread = ((x[chosen] - mean_x) ** 2).mean()
+        if spread > 1:
+            gain = np.clip(((x[chosen] - mean_x) * (y[chosen] - mean_y)).mean() / spread, *_GAINS)
+        offset = np.clip(mean_y - gain * mean_x, *_OFFSETS)
+        chosen = np.argsort(np.abs(y - gain * x - offset), kind="stable")[: x.size * 3 // 4]
+    return np.float32(gain), np.float32(offset)
+
+
+def _cells(grey: _Grey) -> _Grey:
+    means: _Grey = grey.reshape(ROWS, CELL, COLUMNS, CELL).mean(axis=(1, 3))
+    return means
+
+
+def _grey(thumbnail: Plane) -> _Grey:
+    if thumbnail.shape != THUMBNAIL:
+        raise ValueError(f"expected a thumbnail of {THUMBNAIL}, got {thumbnail.shape}")
+    return thumbnail.astype(np.float32)
