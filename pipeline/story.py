@@ -3,7 +3,7 @@
     looks:  car x12  van@over-a x2  lost x90  car#2 x5      # label × count, one look each `every` (1m)
     expect: [begins 10m]                                    # instants after the first look
 
-A word is `label`, optionally `#n` (another individual), `@place` (a, b, c; `over-a` stands in front of a; `out` is outside
+A word is `label`, optionally `#n` (another individual), `@place` (a, b, c, d; `over-a` stands in front of a; `out` is outside
 the zone), `%share` (of the zone, for coverage) and `:confidence`. `+` joins what is seen at once. `none` is a clean view;
 `lost dark frozen blurred moved occluded` are no view.
 """
@@ -30,6 +30,7 @@ _PLACES = {
     "a": Box(0.15, 0.4, 0.35, 0.6),
     "b": Box(0.40, 0.4, 0.60, 0.6),
     "c": Box(0.65, 0.4, 0.85, 0.6),
+    "d": Box(0.40, 0.65, 0.60, 0.85),
     "over-a": Box(0.12, 0.3, 0.40, 0.7),
     "out": Box(0.0, 0.0, 0.08, 0.08),
 }

@@ -1,0 +1,298 @@
+"""One process, one SQLite file: message log, offsets, state and outbox are committed together or not at all.
+
+    log: detections, commands ──► step ──► ┌ states ┐
+                                           │ case-events (log) │  one transaction
+                                           │ outbox ┘ offset   │
+    outbox ──► sender ──► delivered + command `delivered` (log), one transaction
+
+Killed at any instruction, it goes on after the last commit: a message is applied wholly or will be, an event is never said
+under a second id, and what was posted but not yet marked is posted again under the same id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from citybrain.bus.local import append, connect, read
+from citybrain.clock import Clock
+from citybrain.domain.case import CaseEvent
+from citybrain.domain.command import Delivered, Tick
+from citybrain.ports import Acknowledgement, EvidenceStore, HotStore, Message, Notifier, Outgoing
+from citybrain.wire import CASE_EVENTS, COMMANDS, DETECTIONS, dumps, read_case_event, write_case_event, write_command
+from pipeline import ledger as entries
+from pipeline.camera_flow import pending
+from pipeline.flow import Effects, Pipeline, SetAside
+from pipeline.outbox import SCHEMA as OUTBOX
+from pipeline.outbox import Outbox
+from pipeline.runners.memory import HeldStates
+from pipeline.sender import Sender
+from pipeline.state import read_camera, read_locality, write_camera, write_locality
+
+log = logging.getLogger(__name__)
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS state (kind TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (kind, key));
+CREATE TABLE IF NOT EXISTS offsets (reader TEXT PRIMARY KEY, offset INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS set_aside (
+    n INTEGER PRIMARY KEY AUTOINCREMENT,
+    offset INTEGER NOT NULL,
+    topic TEXT NOT NULL,
+    key TEXT NOT NULL,
+    value BLOB NOT NULL,
+    kind TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    at REAL NOT NULL
+);
+"""
+READER = "pipeline"
+_BATCH = 500
+_IDLE = 0.02  # s; asking whether anyone has written costs some microseconds
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """What is kept, and how often the clock is told. `keep_detections` is what `record` and `diff` can look back on."""
+
+    tick_every: timedelta = timedelta(seconds=10)
+    beat_every: timedelta = timedelta(seconds=1)
+    sweep_every: timedelta = timedelta(minutes=1)
+    keep_detections: timedelta = timedelta(hours=6)
+    keep_evidence: timedelta = timedelta(hours=6)
+    """Pictures that no case claimed; must be longer than the longest hold."""
+
+
+class Embedded:
+    """The pipeline of one machine. One thread, one asyncio loop, one connection."""
+
+    def __init__(
+        self,
+        database: Path,
+        pipeline: Pipeline,
+        *,
+        clock: Clock,
+        notifiers: Mapping[str, Notifier],
+        evidence: EvidenceStore | None = None,
+        hot: HotStore | None = None,
+        upkeep: Upkeep | None = None,
+    ) -> None:
+        self._connection = connect(database, durable=True)
+        self._connection.executescript(SCHEMA + OUTBOX)
+        self._pipeline, self._clock, self._evidence, self._hot = pipeline, clock, evidence, hot
+        self._upkeep = upkeep or Upkeep()
+        self._endpoints = tuple(notifiers)
+        self.outbox = Outbox(self._connection, clock=clock)
+        self._sender = Sender(self.outbox, notifiers, clock, self._delivered)
+        self._states = self._stored_states()
+        self._set_aside = {kind: count for kind, count in self._connection.execute(_COUNT_SET_ASIDE)}
+        self._applied = 0
+        self._next: dict[str, datetime] = {}
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Apply what comes and post what is due, until told to stop."""
+        sending = asyncio.create_task(self._sender.run(stop))
+        mark: tuple[int, int] | None = None
+        while not stop.is_set():
+            now = self._clock.now()
+            self._keep_up(now)
+            before, mark = mark, self.outbox.mark()
+            if before == mark:
+                await asyncio.sleep(_IDLE)
+                continue
+            while self.catch_up():
+                await asyncio.sleep(0)  # the sender's turn
+            mark = self.outbox.mark()
+        await sending
+
+    def catch_up(self, limit: int = _BATCH) -> int:
+        """Apply the next messages of the log in one transaction; how many there were."""
+        messages = read(self._connection, (DETECTIONS, COMMANDS), after=self._offset(), limit=limit)
+        if not messages:
+            return 0
+        changed = Effects()
+        try:
+            with self.outbox.transaction():
+                for message in messages:
+                    self._apply(message, changed)
+                self._store(changed)
+                self._connection.execute(
+                    "INSERT INTO offsets VALUES (?, ?) ON CONFLICT (reader) DO UPDATE SET offset = excluded.offset",
+                    (READER, messages[-1].offset),
+                )
+        except BaseException:
+            self._states = self._stored_states()  # what is held must be what is stored
+            raise
+        self._applied += len(messages)
+        return len(messages)
+
+    def figures(self) -> dict[str, Any]:
+        """What the pipeline counts: the ledger and its balance, cases, looks, messages set aside, lag, the outbox."""
+        cameras = {key: self._states.camera(key) for key in self._pipeline.city.cameras}
+        scenes = {}
+        for scene in self._pipeline.city.scenes:
+            summed = entries.total(state.ledgers.get(scene, {}) for state in cameras.values())
+            waiting = sum(pending(state, scene) for state in cameras.values())
+            scenes[scene] = {
+                **summed,
+                "pending": waiting,
+                "imbalance": entries.imbalance(summed, pending=waiting),
+            }
+        localities = [self._states.locality(key) for key in self._states.localities()]
+        end = self._connection.execute("SELECT max(offset) FROM log WHERE topic <> ?", (CASE_EVENTS,)).fetchone()[0]
+        return {
+            "applied": self._applied,
+            "lag": max(0, (end or 0) - self._offset()),
+            "looks": sum(state.looks for state in cameras.values()),
+            "looks_lost": sum(state.looks_lost for state in cameras.values()),
+            "scenes": scenes,
+            "episodes": entries.total(state.counts for state in localities),
+            "set_aside": self._set_aside,
+            "outbox": dict(self.outbox.figures()),
+            "sender": self._sender.figures(),
+        }
+
+    def close(self) -> None:
+        self._connection.close()
+
+    # -- one message ------------------------------------------------------------------------------------------------
+
+    def _apply(self, message: Message, changed: Effects) -> None:
+        try:
+            effects = self._pipeline.step(message.topic, message.value, self._states)
+        except Exception as error:  # a defect of ours must not stop the city: the message is kept, with its reason
+            log.exception("message %d of %s could not be applied", message.offset, message.topic)
+            effects = Effects(set_aside=[SetAside("unreadable", f"defect: {type(error).__name__}: {error}")])
+        self._states.take(effects)
+        changed.cameras |= effects.cameras
+        changed.localities |= effects.localities
+        for told in effects.told:
+            self._claim(told.event)
+            body = write_case_event(told.event)
+            append(self._connection, CASE_EVENTS, told.event.case.id, body, at=self._clock.now())
+            if told.dispatch:
+                for endpoint in self._endpoints:
+                    outgoing = Outgoing(told.event.id, endpoint, told.event.case.id, body)
+                    self.outbox.put(outgoing, at=self._clock.now())
+        for aside in effects.set_aside:
+            self._keep_aside(message, aside)
+
+    def _claim(self, event: CaseEvent) -> None:
+        """Keep the pictures a case shows, before it is told: harmless when repeated, so it need not be in the commit."""
+        if self._evidence is not None:
+            for evidence in event.case.evidence:
+                if not self._evidence.keep(evidence.ref):
+                    log.warning("picture %s of %s is no longer there", evidence.ref, event.case.id)
+
+    def _keep_aside(self, message: Message, aside: SetAside) -> None:
+        self._set_aside[aside.kind] = self._set_aside.get(aside.kind, 0) + 1
+        log.warning("message %d of %s set aside (%s): %s", message.offset, message.topic, aside.kind, aside.reason)
+        self._connection.execute(
+            "INSERT INTO set_aside (offset, topic, key, value, kind, reason, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                message.offset,
+                message.topic,
+                message.key,
+                message.value,
+                aside.kind,
+                aside.reason,
+                self._clock.now().timestamp(),
+            ),
+        )
+
+    def _delivered(self, outgoing: Outgoing, ack: Acknowledgement, committed_at: datetime) -> None:
+        """The dispatch system has it: say so to the pipeline, in the transaction that marks it delivered."""
+        locality = read_case_event(outgoing.body).case.locality
+        command = Delivered(
+            id=f"delivered-{outgoing.endpoint}-{outgoing.id}",
+            case=outgoing.case,
+            locality=locality,
+            event=outgoing.id,
+            committed_at=committed_at,
+            posted_at=ack.posted_at,
+            acknowledged_at=ack.acknowledged_at,
+            external_id=ack.external_id,
+        )
+        append(self._connection, COMMANDS, locality, write_command(command), at=self._clock.now())
+
+    # -- what is stored ---------------------------------------------------------------------------------------------
+
+    def _store(self, changed: Effects) -> None:
+        rows = [("camera", key, write_camera(state)) for key, state in changed.cameras.items()]
+        rows += [("locality", key, write_locality(state)) for key, state in changed.localities.items()]
+        self._connection.executemany(
+            "INSERT INTO state VALUES (?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value", rows
+        )
+
+    def _stored_states(self) -> HeldStates:
+        keys: Iterable[tuple[str]] = self._connection.execute("SELECT key FROM state WHERE kind = 'locality'")
+        return HeldStates(
+            load_camera=lambda key: read_camera(raw) if (raw := self._stored("camera", key)) else None,
+            load_locality=lambda key: read_locality(raw) if (raw := self._stored("locality", key)) else None,
+            localities=[key for (key,) in keys],
+        )
+
+    def _stored(self, kind: str, key: str) -> bytes | None:
+        row = self._connection.execute("SELECT value FROM state WHERE kind = ? AND key = ?", (kind, key)).fetchone()
+        return bytes(row[0]) if row else None
+
+    def _offset(self) -> int:
+        row = self._connection.execute("SELECT offset FROM offsets WHERE reader = ?", (READER,)).fetchone()
+        return int(row[0]) if row else 0
+
+    # -- upkeep -----------------------------------------------------------------------------------------------------
+
+    def _keep_up(self, now: datetime) -> None:
+        if self._is_time("tick", now, self._upkeep.tick_every) and self._any_open():
+            value = write_command(Tick(f"tick-{int(now.timestamp())}", now))
+            with self.outbox.transaction():
+                append(self._connection, COMMANDS, "tick", value, at=now)
+        if self._hot is not None and self._is_time("beat", now, self._upkeep.beat_every):
+            beat = {"at": now.isoformat(), "figures": self.figures()}
+            self._hot.put("heartbeat/pipeline/0", dumps(beat), ttl=self._upkeep.beat_every * 10)
+        if self._is_time("sweep", now, self._upkeep.sweep_every):
+            self._sweep(now)
+
+    def _sweep(self, now: datetime) -> None:
+        applied, old = self._offset(), (now - self._upkeep.keep_detections).timestamp()
+        with self.outbox.transaction():
+            self._connection.execute(
+                "DELETE FROM log WHERE topic = ? AND offset <= ? AND logged_at < ?", (DETECTIONS, applied, old)
+            )
+        if self._evidence is not None:
+            self._evidence.sweep(before=now - self._upkeep.keep_evidence)
+
+    def _any_open(self) -> bool:
+        return any(
+            record.case.state.is_open
+            for key in self._states.localities()
+            for record in self._states.locality(key).records
+        )
+
+    def _is_time(self, what: str, now: datetime, every: timedelta) -> bool:
+        if now < self._next.get(what, now):
+            return False
+        self._next[what] = now + every
+        return True
+
+
+_COUNT_SET_ASIDE = "SELECT kind, count(*) FROM set_aside GROUP BY kind"
+
+
+def set_aside(connection: sqlite3.Connection, *, limit: int = 100) -> Sequence[Mapping[str, Any]]:
+    """The messages set aside, newest first, with their reasons."""
+    rows = connection.execute(
+        "SELECT n, offset, topic, key, kind, reason, at FROM set_aside ORDER BY n DESC LIMIT ?", (limit,)
+    )
+    names = ("n", "offset", "topic", "key", "kind", "reason", "at")
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def with_hold(upkeep: Upkeep, longest_hold: timedelta) -> Upkeep:
+    """Keep unclaimed pictures an hour longer than the longest hold, so that a case can show how it began."""
+    return replace(upkeep, keep_evidence=max(upkeep.keep_evidence, longest_hold + timedelta(hours=1)))
