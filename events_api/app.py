@@ -1,0 +1,100 @@
+"""The events API and the wall, put together from the ports that it is given."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, FastAPI
+
+from citybrain.clock import Clock, SystemClock
+from citybrain.domain.camera import Camera
+from citybrain.errors import UsageError
+from citybrain.ports import Bus, EvidenceStore, HotStore
+from events_api import problems
+from events_api.feed import Feed
+from events_api.guard import Guard, is_loopback
+from events_api.parts import Parts
+from events_api.ports import CaseStore, DeadLetters, SceneInfo
+from events_api.projector import Projector
+from events_api.routes import cameras as camera_routes
+from events_api.routes import cases, dispatch, events, health, overview, page, session
+from events_api.routes import evidence as evidence_routes
+from events_api.security import Keys
+
+_MAX_BODY = 64 * 1024
+
+
+def create_app(
+    *,
+    bus: Bus,
+    store: CaseStore,
+    hot: HotStore,
+    evidence: EvidenceStore,
+    cameras: Sequence[Camera],
+    scenes: Sequence[SceneInfo],
+    keys: Keys | None = None,
+    clock: Clock | None = None,
+    dead_letters: DeadLetters | None = None,
+    dispatch_secret: str | None = None,
+    figures: Callable[[], Mapping[str, float]] = dict,
+    host: str = "127.0.0.1",
+) -> FastAPI:
+    """The ASGI application for a server on `host`; its lifespan runs the projector. The caller closes the ports.
+
+    Raises UsageError for an address that others reach while there are no keys.
+    """
+    if not is_loopback(host) and (keys is None or not keys.any()):
+        raise UsageError(f"{host} is reached by others: make a key first (citybrain keys add NAME --role operator)")
+    feed = Feed(store)
+    parts = Parts(
+        bus=bus,
+        store=store,
+        hot=hot,
+        evidence=evidence,
+        cameras={camera.id: camera for camera in cameras},
+        scenes=tuple(scenes),
+        keys=keys,
+        clock=clock or SystemClock(),
+        dead_letters=dead_letters,
+        dispatch_secret=dispatch_secret,
+        figures=figures,
+        projector=Projector(bus, store, announce=feed.announce_from),
+        feed=feed,
+    )
+    app = FastAPI(
+        title="citybrain",
+        summary="Governance cases of a city, and the events that make them.",
+        version="1",
+        docs_url=None,  # /docs is a page of our own: FastAPI's loads its scripts from elsewhere
+        redoc_url=None,
+        lifespan=_lifespan,
+    )
+    app.state.parts = parts
+    app.state.streams = set()
+    problems.install(app)
+    app.add_middleware(Guard, loopback=is_loopback(host), max_body=_MAX_BODY)
+    app.include_router(_v1())
+    app.include_router(health.router)
+    app.include_router(page.router)
+    app.mount("/wall", page.WallFiles(), name="wall")
+    return app
+
+
+def _v1() -> APIRouter:
+    router = APIRouter(prefix="/v1")
+    for module in (cases, events, camera_routes, overview, evidence_routes, dispatch, session):
+        router.include_router(module.router)
+    return router
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    parts: Parts = app.state.parts
+    parts.feed.start()
+    parts.projector.start()
+    try:
+        yield
+    finally:
+        parts.feed.close()
+        parts.projector.stop()

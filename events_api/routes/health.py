@@ -1,0 +1,135 @@
+"""Whether this process lives, whether the whole is ready, and its figures for Prometheus."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterator
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.registry import Collector
+
+from citybrain.errors import CityBrainError
+from events_api.parts import Given, Parts, Reader, heartbeats, is_fresh
+from events_api.problems import Problem
+from events_api.routes.cameras import STATES, all_shown
+from events_api.routes.overview import figures
+
+router = APIRouter(tags=["health"])
+
+_SMALL_LAG = 2000  # offsets; the topics share them, so the view is ready a little before it is level
+_BUCKETS = (0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 10.0, 15.0, 30.0, 60.0)
+
+
+@router.get("/healthz", response_class=PlainTextResponse)
+async def healthz() -> str:
+    """This process answers."""
+    return "alive\n"
+
+
+@router.get("/readyz")
+def readyz(given: Given) -> JSONResponse:
+    """Whether cases that arise now will be shown; 503 with every reason why not."""
+    reasons = _unready(given)
+    if reasons:
+        raise Problem(503, "not-ready", "; ".join(reasons), headers={"Retry-After": "2"}, more={"reasons": reasons})
+    return JSONResponse({"ready": True})
+
+
+@router.get("/metrics", response_class=Response)
+def metrics(request: Request, given: Given, _: Reader) -> Response:
+    """Prometheus text."""
+    registry = CollectorRegistry()
+    registry.register(_Figures(given, streams=len(request.app.state.streams)))
+    return Response(generate_latest(registry), headers={"content-type": CONTENT_TYPE_PLAIN_0_0_4})
+
+
+def _unready(given: Parts) -> list[str]:
+    reasons = []
+    try:
+        lag = given.projector.lag()
+    except (CityBrainError, OSError) as error:
+        reasons.append(f"the bus cannot be read ({type(error).__name__})")
+    else:
+        if lag > _SMALL_LAG:
+            reasons.append(f"the case view is {lag} offsets behind")
+    if given.projector.failure:
+        reasons.append(f"the case view cannot follow the log ({given.projector.failure.split(':')[0]})")
+    beats, now = heartbeats(given.hot), given.clock.now()
+    for role in ("pipeline", "ingest"):
+        fresh = is_fresh(role, beats, now)
+        if fresh is False:
+            reasons.append(f"{role} is silent")
+        elif fresh is None and role == "pipeline":
+            reasons.append("pipeline has not reported yet")
+    return reasons
+
+
+class _Figures(Collector):
+    """Counted when asked for, from what is stored: a restart loses no figure and none is counted twice."""
+
+    def __init__(self, given: Parts, *, streams: int) -> None:
+        self._given = given
+        self._streams = streams
+
+    def collect(self) -> Iterator[Metric]:
+        given = self._given
+        counts = given.store.counts()
+        filed = CounterMetricFamily("citybrain_cases", "Cases ever filed.", labels=["scene"])
+        per_scene: Counter[str] = Counter()
+        for (scene, _), count in counts.items():
+            per_scene[scene] += count
+        for scene, count in per_scene.items():
+            filed.add_metric([scene], count)
+        yield filed
+        by_state = GaugeMetricFamily(
+            "citybrain_cases_in_state", "Cases by what they are now.", labels=["scene", "state"]
+        )
+        for (scene, state), count in counts.items():
+            by_state.add_metric([scene, state], count)
+        yield by_state
+        yield self._latency()
+        yield GaugeMetricFamily("citybrain_view_lag", "Offsets the case view is behind.", given.projector.lag())
+        yield CounterMetricFamily("citybrain_view_failures", "Batches not taken in.", given.projector.failures)
+        yield GaugeMetricFamily("citybrain_events_set_aside", "Messages not readable.", given.store.set_aside())
+        yield GaugeMetricFamily("citybrain_streams", "Event streams open.", self._streams)
+        yield from self._cameras()
+        yield from self._reported()
+
+    def _latency(self) -> Metric:
+        latencies = self._given.store.latencies()
+        buckets = [(str(bound), float(bisect_right(latencies, bound))) for bound in _BUCKETS]
+        family = HistogramMetricFamily("citybrain_case_latency_seconds", "Posted − captured of the confirming look.")
+        family.add_metric([], [*buckets, ("+Inf", float(len(latencies)))], sum_value=sum(latencies))
+        return family
+
+    def _cameras(self) -> Iterator[Metric]:
+        cameras = all_shown(self._given)
+        states = GaugeMetricFamily("citybrain_cameras", "Cameras by state.", labels=["state"])
+        found = Counter(camera["state"] for camera in cameras)
+        for state in (*STATES, "unknown"):
+            states.add_metric([state], found[state])
+        yield states
+        for name, what in (("looks", "Looks taken."), ("overtaken", "Frames a newer one overtook.")):
+            family = CounterMetricFamily(f"citybrain_camera_{name}", what, labels=["camera"])
+            for camera in cameras:
+                family.add_metric([camera["id"]], camera["counts"][name])
+            yield family
+
+    def _reported(self) -> Iterator[Metric]:
+        beats = GaugeMetricFamily("citybrain_heartbeat_age_seconds", "Since a process reported.", labels=["process"])
+        now = self._given.clock.now()
+        for beat in heartbeats(self._given.hot):
+            beats.add_metric([beat.name], (now - beat.at).total_seconds())
+        yield beats
+        families: dict[str, Metric] = {}
+        for name, figure in sorted(figures(self._given).items()):
+            metric = "citybrain_" + re.sub(r"[^a-z0-9_]", "_", name.lower())
+            if metric not in families:
+                families[metric] = GaugeMetricFamily(metric, f"{name}, as its process reports it.", figure)
+        yield from families.values()

@@ -1,0 +1,43 @@
+"""The wall and the page of documentation: files as they lie here, no build, nothing from elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import APIRouter
+from fastapi.responses import FileResponse
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+WALL = Path(__file__).parent.parent / "wall"
+_ASK_FIRST = {"cache-control": "no-cache"}  # kept by the browser, asked about each time: a new version shows at once
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/")
+async def wall() -> FileResponse:
+    return FileResponse(WALL / "index.html", headers=_ASK_FIRST)
+
+
+@router.get("/docs")
+async def docs() -> FileResponse:
+    return FileResponse(WALL / "docs.html", headers=_ASK_FIRST)
+
+
+@router.get("/favicon.ico")
+async def favicon() -> FileResponse:
+    return FileResponse(WALL / "icon.svg", headers=_ASK_FIRST, media_type="image/svg+xml")
+
+
+class WallFiles(StaticFiles):
+    """The wall's files under /wall."""
+
+    def __init__(self) -> None:
+        super().__init__(directory=WALL)
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        answer = await super().get_response(path, scope)
+        answer.headers.update(_ASK_FIRST)
+        return answer

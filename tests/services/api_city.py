@@ -1,0 +1,287 @@
+"""A small city behind the events API: a real bus, a real view, a real server, and a pipeline that obeys at once."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+
+from citybrain.bus.local import LocalBus
+from citybrain.clock import Clock, SystemClock, iso
+from citybrain.domain.camera import Camera, Text, Zone, ZoneKind
+from citybrain.domain.case import ALLOWED, STAMPS, Case, CaseAction, CaseEvent, CaseEventType, CaseState, Light
+from citybrain.domain.command import Act
+from citybrain.domain.episode import Evidence
+from citybrain.domain.geometry import Box, Polygon
+from citybrain.wire import CASE_EVENTS, COMMANDS, dumps, read_command, write_case_event
+from events_api.app import create_app
+from events_api.ports import DeadLetter, SceneInfo
+from events_api.security import Keys
+from events_api.server import Server
+from events_api.store.sqlite import SqliteCases
+
+START = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
+TITLES = {
+    "illegal_parking": Text("机动车乱停放", "Illegal parking"),
+    "waterlogging": Text("道路积水", "Waterlogging"),
+    "fire_risk": Text("烟火", "Fire risk"),
+    "street_stall": Text("店外经营", "Street-stall spillover"),
+}
+SEVERITIES = {"fire_risk": "critical", "waterlogging": "high"}
+SCENES = tuple(
+    SceneInfo(id, title, "trial" if id == "street_stall" else "live", SEVERITIES.get(id, "normal"), code="05-05")
+    for id, title in TITLES.items()
+)
+STAGES_MS = dict(zip(STAMPS, (0, 60, 110, 190, 240, 260, 900, 1100), strict=True))
+
+
+class MemoryEvidence:
+    """Pictures in memory, by reference."""
+
+    def __init__(self) -> None:
+        self.pictures: dict[str, bytes] = {}
+
+    def put(self, camera: str, captured_at: datetime, jpeg: bytes) -> str:
+        ref = f"{camera}/{captured_at:%Y%m%dT%H%M%S}.jpg"
+        self.pictures[ref] = jpeg
+        return ref
+
+    def keep(self, ref: str) -> bool:
+        return ref in self.pictures
+
+    def get(self, ref: str) -> bytes:
+        return self.pictures[ref]
+
+    def sweep(self, *, before: datetime) -> int:
+        return 0
+
+
+class MemoryHot:
+    """What is fresh, in memory."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, bytes] = {}
+
+    def put(self, key: str, value: bytes, *, ttl: timedelta | None = None) -> None:
+        self.values[key] = value
+
+    def get(self, key: str) -> bytes | None:
+        return self.values.get(key)
+
+    def scan(self, prefix: str) -> Iterator[tuple[str, bytes]]:
+        return iter(sorted((key, value) for key, value in list(self.values.items()) if key.startswith(prefix)))
+
+    def close(self) -> None: ...
+
+
+class MemoryDeadLetters:
+    """Dead letters in a list."""
+
+    def __init__(self, *letters: DeadLetter) -> None:
+        self.letters = list(letters)
+        self.resent: list[str] = []
+
+    def all(self, *, limit: int) -> list[DeadLetter]:
+        return self.letters[:limit]
+
+    def resend(self, id: str) -> bool:
+        found = any(letter.id == id for letter in self.letters)
+        self.resent += [id] if found else []
+        return found
+
+
+def camera(n: int, zh: str = "关上中路口", en: str = "Guanshang junction") -> Camera:
+    zone = Zone("kerb", ZoneKind.NO_PARKING, Polygon(((0.1, 0.55), (0.48, 0.52), (0.6, 0.98), (0.05, 0.98))))
+    return Camera(f"gd-{n:04}", Text(zh, en), (102.7411, 25.0142), f"53011100100100{n % 10}", (zone,))
+
+
+def case(n: int = 1, *, scene: str = "illegal_parking", at: datetime = START, camera: str = "gd-0001", **more) -> Case:
+    """The n-th case, just filed at that instant."""
+    captured = at - timedelta(milliseconds=STAGES_MS["filed"])
+    known = {
+        "id": f"case-{scene}-{n:05}",
+        "scene": scene,
+        "code": "05-05",
+        "title": TITLES[scene],
+        "severity": SEVERITIES.get(scene, "normal"),
+        "state": CaseState.FILED,
+        "cameras": (camera,),
+        "zone": "kerb",
+        "place": f"{camera}/kerb",
+        "locality": f"{scene}:{camera}",
+        "began_at": at - timedelta(minutes=3),
+        "confirmed_at": captured,
+        "filed_at": at,
+        "label": "car",
+        "confidence": 0.83,
+        "observed_s": 150.0,
+        "assumed_s": 30.0,
+        "unseen_s": 0.0,
+        "grid_cell": "530111001001003",
+        "location": (102.7411, 25.0142),
+        "due_at": at + timedelta(hours=2),
+        "stamps": {name: captured + timedelta(milliseconds=STAGES_MS[name]) for name in STAMPS[:6]},
+        "evidence": (Evidence(f"{camera}/{n}.jpg", camera, captured, "confirming", Box(0.25, 0.4, 0.5, 0.7)),),
+        "model": "city-n@1",
+        "version": 1,
+    }
+    return Case(**{**known, **more})
+
+
+def posted(before: Case, *, after_ms: int = 900) -> Case:
+    """The case once the dispatch system has it."""
+    captured = before.stamps["captured"]
+    at = captured + timedelta(milliseconds=after_ms)
+    return replace(
+        before,
+        state=CaseState.DISPATCHED,
+        posted_at=at,
+        stamps={**before.stamps, "posted": at, "acknowledged": at + timedelta(milliseconds=200)},
+        latency_s=after_ms / 1000,
+        external_id=f"WX-{before.id[-5:]}",
+        unit="traffic police",
+        version=before.version + 1,
+    )
+
+
+def event(of: Case, type: CaseEventType = CaseEventType.FILED, *, cause: str | None = None) -> CaseEvent:
+    return CaseEvent(f"{of.id}-v{of.version}", type, of, of.filed_at + timedelta(seconds=of.version - 1), cause)
+
+
+def obey(before: Case, act: Act) -> CaseEvent:
+    """What the pipeline would say to an action, told simply."""
+    state, kind = {
+        CaseAction.CONFIRM: (before.state, CaseEventType.STATUS),
+        CaseAction.REJECT: (CaseState.REJECTED, CaseEventType.REJECTED),
+        CaseAction.HANDLE: (CaseState.HANDLING, CaseEventType.STATUS),
+        CaseAction.VERIFY: (CaseState.VERIFYING, CaseEventType.STATUS),
+        CaseAction.CLOSE: (CaseState.CLOSED, CaseEventType.CLOSED),
+        CaseAction.REOPEN: (CaseState.FILED, CaseEventType.REOPENED),
+        CaseAction.ESCALATE: (before.state, CaseEventType.ESCALATED),
+        CaseAction.DEFER: (CaseState.DEFERRED, CaseEventType.STATUS),
+    }[act.action]
+    judged = {CaseAction.CONFIRM: "confirmed", CaseAction.REJECT: "rejected"}.get(act.action, before.judged)
+    light = Light.RED if act.action is CaseAction.ESCALATE else before.light
+    after = replace(
+        before,
+        state=state,
+        judged=judged,
+        light=light,
+        reason=act.reason,
+        note=act.note,
+        actor=act.actor,
+        version=before.version + 1,
+    )
+    return CaseEvent(f"{after.id}-v{after.version}", kind, after, act.at, act.id)
+
+
+class City:
+    """The API's surroundings in a folder. `pipeline` is the other side of the bus, as another process would open it."""
+
+    def __init__(self, folder: Path, *, clock: Clock | None = None, secret: str | None = None, cameras: int = 3) -> None:
+        self.folder = folder
+        self.clock = clock or SystemClock()
+        self.bus = LocalBus(folder / "citybrain.db", clock=self.clock)
+        self.pipeline = LocalBus(folder / "citybrain.db", clock=self.clock)
+        self.store = SqliteCases(folder / "view.db")
+        self.hot = MemoryHot()
+        self.evidence = MemoryEvidence()
+        self.keys = Keys(folder / "keys.json", clock=self.clock)
+        self.letters = MemoryDeadLetters()
+        self.secret = secret
+        self.cameras = [camera(n) for n in range(1, cameras + 1)]
+        self.cases: dict[str, Case] = {}
+        self.acts: list[Act] = []
+        self._read_to = 0
+        self._stop = threading.Event()
+        self._obeying: threading.Thread | None = None
+
+    def app(self, **more):
+        return create_app(
+            bus=self.bus,
+            store=self.store,
+            hot=self.hot,
+            evidence=self.evidence,
+            cameras=self.cameras,
+            scenes=SCENES,
+            keys=self.keys,
+            clock=self.clock,
+            dead_letters=self.letters,
+            dispatch_secret=self.secret,
+            **more,
+        )
+
+    def tell(self, *events: CaseEvent) -> int:
+        """Log case events as the pipeline does; returns the last one's cursor."""
+        cursor = 0
+        for each in events:
+            self.cases[each.case.id] = each.case
+            cursor = self.pipeline.publish(CASE_EVENTS, each.case.locality, write_case_event(each))
+        return cursor
+
+    def file(self, *cases: Case) -> int:
+        return self.tell(*(event(each) for each in cases))
+
+    def beat(self, role: str = "pipeline", *, at: datetime | None = None, **figures: float) -> None:
+        report = {"at": iso(at or self.clock.now()), "pid": 1, "figures": figures}
+        self.hot.put(f"heartbeat/{role}/0", dumps(report))
+
+    def commands(self) -> list[Act]:
+        """Actions on the bus that were not read yet."""
+        messages = self.pipeline.read([COMMANDS], after=self._read_to)
+        found = [command for message in messages if isinstance(command := read_command(message.value), Act)]
+        self._read_to = messages[-1].offset if messages else self._read_to
+        self.acts += found
+        return found
+
+    @contextlib.contextmanager
+    def obeying(self) -> Iterator[None]:
+        """Answer every possible action with its event, as the pipeline does, until the block ends."""
+        self._stop.clear()
+        thread = threading.Thread(target=self._obey, name="obeying")
+        thread.start()
+        try:
+            yield
+        finally:
+            self._stop.set()
+            thread.join()
+
+    def _obey(self) -> None:
+        done: set[str] = set()
+        while not self._stop.is_set():
+            for act in self.commands():
+                before = self.cases[act.case]
+                if act.id not in done and before.state in ALLOWED[act.action]:
+                    done.add(act.id)
+                    self.tell(obey(before, act))
+            self.pipeline.wait(timedelta(milliseconds=50))
+
+    def close(self) -> None:
+        self.store.close()
+        self.bus.close()
+        self.pipeline.close()
+
+
+@contextlib.contextmanager
+def serving(app, *, port: int = 0) -> Iterator[str]:
+    """A real server on a free port of this machine; gives its address."""
+    with socket.socket() as bound:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(("127.0.0.1", port))
+        server = Server(app, host="127.0.0.1", port=bound.getsockname()[1])
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, name="serving")
+        thread.start()
+        address = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        try:
+            with httpx.Client(transport=httpx.HTTPTransport(retries=20)) as client:
+                client.get(f"{address}/healthz", timeout=10).raise_for_status()
+            yield address
+        finally:
+            server.should_exit = True
+            thread.join(timeout=20)
