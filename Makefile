@@ -84,18 +84,22 @@ bench: $(VENV)/.base  ## measure: NAME=endtoend, ARGS=--json
 .PHONY: test lint format
 test: $(VENV)/.test $(VENV)/.ultralytics  ## set up everything that is tested, then lint and run all tests
 	@.ci/system-packages
-	$(MAKE) --no-print-directory lint
+	failed=
+	$(MAKE) --no-print-directory lint || failed+=" lint"
 	echo "==> Running the tests"
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest $(ARGS) || failed+=" tests"
+	[ -z "$$failed" ] || { echo "Failed:$$failed"; exit 1; }
 
 lint: $(VENV)/.test  ## style, types, and who may import whom
-	@echo "==> Style"
-	$(VENV)/bin/ruff check
-	$(VENV)/bin/ruff format --check
+	@failed=
+	echo "==> Style"
+	$(VENV)/bin/ruff check || failed+=" style"
+	$(VENV)/bin/ruff format --check || failed+=" layout"
 	echo "==> Types (a minute the first time)"
-	$(VENV)/bin/mypy
+	$(VENV)/bin/mypy || failed+=" types"
 	echo "==> Who may import whom"
-	$(VENV)/bin/lint-imports --no-logo
+	$(VENV)/bin/lint-imports --no-logo || failed+=" imports"
+	[ -z "$$failed" ] || { echo "Failed:$$failed"; exit 1; }
 
 format: $(VENV)/.test  ## let ruff lay out the code
 	@$(VENV)/bin/ruff check --fix
