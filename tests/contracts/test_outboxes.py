@@ -1,4 +1,4 @@
-"""What every outbox keeps: each message until it is taken or buried, in order for each case, in the caller's transaction."""
+"""What an outbox keeps: each message until it is taken or buried, in order for each case, as one with its cause."""
 
 import sqlite3
 from contextlib import closing
@@ -73,9 +73,13 @@ def test_putting_it_after_it_was_delivered_says_nothing_again(outbox):
 
 
 def test_a_transaction_that_is_rolled_back_tells_nobody(outbox):
-    with pytest.raises(RuntimeError), outbox.transaction():
-        outbox.put(message("e1"), at=START)
-        raise RuntimeError
+    def put_and_fail():
+        with outbox.transaction():
+            outbox.put(message("e1"), at=START)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        put_and_fail()
     assert outbox.due(START) == []
     with outbox.transaction() as connection:
         assert connection.in_transaction
@@ -99,7 +103,7 @@ def test_one_receiver_does_not_wait_for_another(outbox):
         outbox.put(message("e1", endpoint=endpoint), at=START)
         outbox.put(message("e2", endpoint=endpoint), at=START)
     outbox.delivered(message("e1"), taken())
-    assert [(each.endpoint, each.id) for each in outbox.due(START)] == [("subscriber", "e1"), ("desk", "e2")]
+    assert [(each.endpoint, each.id) for each in outbox.due(START)] == [("desk", "e2"), ("subscriber", "e1")]
     assert ids(outbox.due(START, endpoints=["desk"])) == ["e2"]
     assert outbox.due(START, endpoints=[]) == []
 
