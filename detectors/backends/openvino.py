@@ -1,4 +1,4 @@
-"""Exported YOLO models through OpenVINO: no torch in the process, one stream and thread, planes straight into the graph.
+"""Exported YOLO models through OpenVINO: no torch in the process, one stream and thread, planes fed as they are.
 
 Each exported graph has one fixed shape; a picture goes to the shape that it fills best. Batches of 1, 2 and 4 are
 compiled from the same graph when first asked for, so that a look never waits for a batch to fill and the shapes stay

@@ -64,7 +64,7 @@ def build(settings: BackendSettings) -> UltralyticsBackend:
 
 
 class UltralyticsBackend:
-    """A model behind ultralytics' predictor, fed inputs of the size it asks for, so that nothing is letterboxed twice."""
+    """A model behind ultralytics' predictor, fed inputs of its own size: nothing is letterboxed twice."""
 
     def __init__(self, settings: BackendSettings) -> None:
         self._options: Config = settings.options
