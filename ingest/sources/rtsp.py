@@ -1,0 +1,237 @@
+"""A live stream through libav (RTSP over TCP, and RTMP or HTTP as libav opens them): keyframes only, newest wins.
+
+One thread per open stream waits in libav; what it finds goes to the event loop through a slot for one frame.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import threading
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+
+import av
+import av.error
+from pydantic import SecretStr
+
+from citybrain.clock import Clock, SystemClock
+from citybrain.configuration import Duration, Section
+from citybrain.domain.frame import Frame
+from citybrain.errors import CameraGone
+from ingest.resolve import resolved
+from ingest.secrets import scrubbed
+
+CONNECT_S, SILENT_S, NO_KEYFRAME_S = 5.0, 8.0, 15.0
+CLOCK_LIMIT = timedelta(seconds=5)
+_STRANGE_PACKETS = 25  # about a second of packets that cannot be of the codec announced
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SENDER_TIME = struct.Struct("<q")
+
+_OPTIONS = {
+    "rtsp": {"rtsp_transport": "tcp", "allowed_media_types": "video", "analyzeduration": "1", "probesize": "32"},
+    "": {"analyzeduration": "2000000", "probesize": "500000"},
+}
+
+
+class Config(Section):
+    camera: str
+    url: SecretStr
+    look_every: Duration = timedelta(seconds=1)
+
+
+def build(config: Config) -> Rtsp:
+    return Rtsp(config, clock=SystemClock())
+
+
+class Rtsp:
+    """The source. Opens the stream when frames are asked for, and leaves it when nobody asks any more."""
+
+    def __init__(self, config: Config, *, clock: Clock) -> None:
+        self._camera, self._url, self._clock = config.camera, config.url.get_secret_value(), clock
+
+    async def frames(self) -> AsyncIterator[Frame]:
+        url = await resolved(self._url)
+        slot = _Slot(asyncio.get_running_loop())
+        reader = _Reader(self._camera, url, self._clock, slot)
+        thread = threading.Thread(target=reader.run, name=f"stream {self._camera}", daemon=True)
+        thread.start()
+        try:
+            while True:
+                yield await slot.take()
+        except CameraGone as gone:
+            if gone.reason == "silent" and not reader.opened:
+                raise await _diagnosed(url, gone) from None
+            raise
+        finally:
+            reader.stop = True  # libav returns by itself within its time limit; nothing waits for it
+
+
+class _Slot:
+    """Hands the newest frame, and at last the end, from the stream's thread to the event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._frame: Frame | None = None
+        self._gone: CameraGone | None = None
+        self._filled = asyncio.Event()
+
+    def put(self, frame: Frame) -> None:
+        self._call(self._set, frame, None)
+
+    def end(self, gone: CameraGone) -> None:
+        self._call(self._set, None, gone)
+
+    async def take(self) -> Frame:
+        await self._filled.wait()
+        frame, self._frame = self._frame, None
+        if frame is not None:
+            if self._gone is None:
+                self._filled.clear()
+            return frame
+        assert self._gone is not None  # noqa: S101  # filled by nothing else
+        raise self._gone
+
+    def _call(self, *arguments: object) -> None:
+        try:
+            self._loop.call_soon_threadsafe(*arguments)  # type: ignore[arg-type]
+        except RuntimeError:
+            return  # the loop is closed: nobody is there to tell
+
+    def _set(self, frame: Frame | None, gone: CameraGone | None) -> None:
+        if frame is not None:
+            self._frame = frame
+        self._gone = self._gone or gone
+        self._filled.set()
+
+
+@dataclass(slots=True)
+class _Reader:
+    """The stream's thread: opens, reads, keeps keyframes."""
+
+    camera: str
+    url: str
+    clock: Clock
+    slot: _Slot
+    stop: bool = False
+    opened: bool = False
+    last_at: datetime | None = None
+
+    def run(self) -> None:
+        try:
+            self._read()
+        except CameraGone as gone:
+            self.slot.end(gone)
+        except Exception as error:  # noqa: BLE001  # a thread's outermost loop: whatever it was, the camera is gone
+            self.slot.end(CameraGone("source fault", scrubbed(f"{type(error).__name__}: {error}", self.url)))
+
+    def _read(self) -> None:
+        options = _OPTIONS.get(urlsplit(self.url).scheme, _OPTIONS[""])
+        try:
+            container = av.open(self.url, options=dict(options), timeout=(CONNECT_S, SILENT_S))
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            raise _gone(error, self.url, opening=True) from None
+        self.opened = True
+        with container:
+            if not container.streams.video:
+                raise CameraGone("no video")
+            try:
+                self._packets(container, container.streams.video[0])
+            except (av.error.FFmpegError, OSError, ValueError) as error:
+                raise _gone(error, self.url, opening=False) from None
+
+    def _packets(self, container: av.container.InputContainer, stream: av.VideoStream) -> None:
+        codec, extradata = stream.codec_context.codec.name, stream.codec_context.extradata or b""
+        last_key, strange = time.monotonic(), 0
+        for packet in container.demux(stream):
+            if self.stop:
+                return
+            if packet.size == 0:
+                raise CameraGone("ended")
+            data = bytes(packet)
+            strange = strange + 1 if _foreign(codec, data) else 0
+            if strange >= _STRANGE_PACKETS:
+                raise CameraGone("codec changed", f"these packets are not {codec}")
+            if packet.is_keyframe and not packet.is_corrupt and strange == 0:
+                last_key = time.monotonic()
+                self.slot.put(self._frame(packet, data, codec, extradata))
+            elif time.monotonic() - last_key > NO_KEYFRAME_S:
+                raise CameraGone("no keyframe")
+        raise CameraGone("ended")
+
+    def _frame(self, packet: av.Packet[av.VideoStream], data: bytes, codec: str, extradata: bytes) -> Frame:
+        received_at = self.clock.now()
+        captured_at, clock_ok = received_at, False
+        if packet.has_sidedata("prft"):
+            (micros,) = _SENDER_TIME.unpack_from(bytes(packet.get_sidedata("prft")))
+            told_at = _EPOCH + timedelta(microseconds=micros) if 0 < micros < 1 << 56 else None
+            if told_at is not None and abs(told_at - received_at) <= CLOCK_LIMIT:
+                captured_at, clock_ok = told_at, True
+        # The first sender report may set the time back by what arrival was late: looks stay in order all the same.
+        if self.last_at is not None:
+            captured_at = max(captured_at, self.last_at + timedelta(milliseconds=1))
+        self.last_at = captured_at
+        return Frame(self.camera, codec, (data,), captured_at, received_at, clock_ok, extradata)
+
+
+def _foreign(codec: str, data: bytes) -> bool:
+    """Whether an Annex B packet cannot be of its codec: its unit type is one that cameras do not send."""
+    start = data.find(b"\0\0\1", 0, 8)
+    if start < 0 or start + 3 >= len(data):
+        return False
+    header = data[start + 3]
+    if codec == "h264":
+        return header & 0x80 != 0 or header & 0x1F in (0, 2, 3, 4)
+    if codec == "hevc":
+        return header & 0x80 != 0 or header >> 1 & 0x3F > 40
+    return False
+
+
+_BY_ERROR: tuple[tuple[type[Exception], str], ...] = (
+    (av.error.HTTPUnauthorizedError, "wrong password"),
+    (av.error.HTTPForbiddenError, "forbidden"),
+    (av.error.HTTPNotFoundError, "not found"),
+    (av.error.HTTPServerError, "unavailable"),
+    (av.error.HTTPClientError, "rejected"),
+    (av.error.ConnectionRefusedError, "refused"),
+    (av.error.ConnectionResetError, "broken"),
+    (av.error.BrokenPipeError, "broken"),
+    (av.error.ExitError, "silent"),
+    (av.error.TimeoutError, "silent"),
+    (av.error.EOFError, "ended"),
+    (av.error.ProtocolNotFoundError, "no video"),
+    (av.error.InvalidDataError, "garbage"),
+)
+_UNREACHABLE = (101, 113)  # ENETUNREACH, EHOSTUNREACH
+
+
+def _gone(error: Exception, url: str, *, opening: bool) -> CameraGone:
+    """libav's error in our words. Its text names the address, password and all: only what is safe of it goes on."""
+    detail = scrubbed(str(getattr(error, "strerror", "") or type(error).__name__), url)
+    if getattr(error, "errno", None) in _UNREACHABLE:
+        return CameraGone("unreachable", detail)
+    for kind, reason in _BY_ERROR:
+        if isinstance(error, kind):
+            return CameraGone(reason, detail)
+    return CameraGone("garbage" if opening else "broken", detail)
+
+
+async def _diagnosed(url: str, gone: CameraGone) -> CameraGone:
+    """libav says the same of a device that is silent and of one that talks nonsense: ask it ourselves."""
+    parts = urlsplit(url)
+    if parts.scheme != "rtsp" or parts.hostname is None:
+        return gone
+    try:
+        async with asyncio.timeout(2):
+            reader, writer = await asyncio.open_connection(parts.hostname, parts.port or 554)
+            try:
+                writer.write(b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n")
+                answer = await reader.read(16)
+            finally:
+                writer.close()
+    except (OSError, TimeoutError):
+        return gone
+    return CameraGone("garbage") if answer and not answer.startswith((b"RTSP/", b"$")) else gone

@@ -1,0 +1,125 @@
+"""What a camera is doing, as operators see it, and what makes it change.
+
+    connecting ──first picture──▸ live ◂──▸ unusable      a picture came; it can, or cannot, be judged by
+        │                          │ ▴          │
+        │                   no look│ │picture   │
+        │                          ▾ │          ▾
+        └──no answer──▸ lost ◂── stale ◂────────┘         connected, but no look for a while: says why
+        └──it says no─▸ refused                           wrong password, not found: a person must act
+
+Only a decoded picture leads back to live or unusable: a connection that opens proves nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from citybrain.clock import iso
+from citybrain.domain.detection import Usable
+from ingest.reasons import chinese, refuses
+from ingest.worker_port import Report
+
+
+class State(StrEnum):
+    CONNECTING = "connecting"
+    LIVE = "live"
+    STALE = "stale"
+    UNUSABLE = "unusable"
+    REFUSED = "refused"
+    LOST = "lost"
+
+
+@dataclass(slots=True)
+class CameraState:
+    """One camera's state and figures. Monotonic seconds are named `…_s`; instants are for people."""
+
+    id: str
+    since_at: datetime
+    state: State = State.CONNECTING
+    reason: str = ""
+    last_look_at: datetime | None = None
+    usable: Usable | None = None
+    looked: str = ""
+    looks: int = 0
+    overtaken: int = 0
+    lost_looks: int = 0
+    reconnects: int = 0
+    strikes: int = 0
+    unreadable: int = 0
+    codec: str = ""
+    width: int = 0
+    height: int = 0
+    clock_ok: bool = False
+    connected: bool = False
+    looked_s: float | None = field(default=None, repr=False)
+
+    def opened(self) -> None:
+        """The source gave its first packet."""
+        self.connected = True
+
+    def failed(self, reason: str, at: datetime) -> None:
+        """The source is gone."""
+        self.connected = False
+        self._turn(State.REFUSED if refuses(reason) else State.LOST, reason, at)
+
+    def looked_at(self, report: Report, captured_at: datetime, at: datetime, now_s: float) -> None:
+        """A worker has looked."""
+        if report.error is not None:
+            self.unreadable += 1
+            return
+        self.looks += 1
+        self.last_look_at, self.looked_s = captured_at, now_s
+        self.usable, self.looked = report.usable, report.looked.value
+        self.width, self.height = report.width, report.height
+        if not self.connected:
+            return  # the source has gone meanwhile: its last frame shows what was
+        if report.usable is Usable.OK:
+            self._turn(State.LIVE, "", at)
+        else:
+            self._turn(State.UNUSABLE, report.usable.value, at)
+
+    def starved(self, reason: str, at: datetime) -> None:
+        """The source is there, and yet no look came about for a while."""
+        if self.state in (State.LIVE, State.UNUSABLE, State.STALE):
+            self._turn(State.STALE, reason, at)
+        elif self.state is State.CONNECTING:
+            self.reason = reason
+
+    @property
+    def seen(self) -> bool:
+        """Whether looks come about at present, whatever they show."""
+        return self.state in (State.LIVE, State.UNUSABLE)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "state": self.state.value,
+            "reason": self.reason,
+            "reason_zh": chinese(self.reason),
+            "since": iso(self.since_at),
+            "last_look_at": None if self.last_look_at is None else iso(self.last_look_at),
+            "usable": "lost" if self.usable is None or not self.seen else self.usable.value,
+            "looked": self.looked if self.seen else "not",
+            "looks": self.looks,
+            "overtaken": self.overtaken,
+            "lost_looks": self.lost_looks,
+            "unreadable": self.unreadable,
+            "reconnects": self.reconnects,
+            "strikes": self.strikes,
+            "codec": self.codec,
+            "width": self.width,
+            "height": self.height,
+            "clock_ok": self.clock_ok,
+        }
+
+    def _turn(self, state: State, reason: str, at: datetime) -> None:
+        if (state, reason) != (self.state, self.reason):
+            self.state, self.reason, self.since_at = state, reason, at
+
+
+def stale_after(look_every: timedelta) -> timedelta:
+    """How long without a look before a camera's picture is called stale: five looks, and never less than ten seconds."""
+    return max(timedelta(seconds=10), 5 * look_every)
