@@ -61,9 +61,9 @@ Bilingual = Annotated[Text, BeforeValidator(_text)]
 SectionT = TypeVar("SectionT", bound=BaseModel)
 
 
-def read(path: Path, *, faults: list[Fault], name: str | None = None) -> Any:
-    """The file's YAML value, or None after adding a fault. `name` is how faults call the file."""
-    shown = name or str(path)
+def read(path: Path, *, faults: list[Fault]) -> Any:
+    """The file's YAML value, or None after adding a fault."""
+    shown = str(path)
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:

@@ -34,8 +34,8 @@ def load(folder: Path, *, faults: list[Fault]) -> list[CodeTable]:
     """Every table of a folder; faults are added, never raised."""
     tables = []
     for path in sorted(folder.glob("*.yaml")):
-        shown = f"{folder.name}/{path.name}"
-        value = read(path, faults=faults, name=shown)
+        shown = str(path)
+        value = read(path, faults=faults)
         table = None if value is None else parse(CodeTable, value, file=shown, faults=faults)
         if table is None:
             continue
@@ -53,7 +53,7 @@ def check_codes(scenes: Sequence[Scene], tables: Sequence[CodeTable], *, faults:
         if known and scene.file.case.code not in known:
             faults.append(
                 Fault(
-                    f"scenes/{scene.id}.yaml",
+                    scene.path,
                     "case.code",
                     f"{scene.file.case.code!r} is in no table of codes/.",
                     did_you_mean(scene.file.case.code, known),

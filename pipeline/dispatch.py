@@ -112,18 +112,19 @@ def load(path: Path, *, faults: list[Fault], scenes: Mapping[str, Scene], camera
     """The routes of a folder, or none; faults are added, never raised."""
     if not path.exists():
         return Routes()
-    value = read(path, faults=faults, name=path.name)
-    routes = None if value is None else parse(Routes, value, file=path.name, faults=faults)
+    shown = str(path)
+    value = read(path, faults=faults)
+    routes = None if value is None else parse(Routes, value, file=shown, faults=faults)
     if routes is None:
         return Routes()
     for name, matches in (("routes", routes.routes), ("silences", routes.silences)):
         for index, match in enumerate(matches):
             if match.scene is not None and match.scene not in scenes:
                 message = f"there is no scene {match.scene!r}."
-                faults.append(Fault(path.name, f"{name}[{index}].scene", message, f"Known: {', '.join(scenes)}."))
+                faults.append(Fault(shown, f"{name}[{index}].scene", message, f"Known: {', '.join(scenes)}."))
             if match.camera is not None and match.camera not in cameras:
                 message = f"there is no camera {match.camera!r}."
-                faults.append(Fault(path.name, f"{name}[{index}].camera", message, "See cameras.yaml."))
+                faults.append(Fault(shown, f"{name}[{index}].camera", message, "See cameras.yaml."))
     return routes
 
 

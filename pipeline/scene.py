@@ -80,11 +80,12 @@ class SceneFile(Section):
 
 @dataclass(frozen=True)
 class Scene:
-    """A scene ready to judge: its file and the rule it chose. `revision` is a hash of what it says, tests aside."""
+    """A scene ready to judge: what its file at `path` says and the rule it chose; `revision` is a hash of it, tests aside."""
 
     file: SceneFile
     rule: Rule
     revision: str
+    path: str
 
     @property
     def id(self) -> str:
@@ -99,21 +100,22 @@ def load(folder: Path, *, faults: list[Fault]) -> list[Scene]:
     """Every scene of a folder, in order of id; faults are added, never raised."""
     scenes = []
     for path in sorted(folder.glob("*.yaml")):
-        scene = load_file(path, shown=f"{folder.name}/{path.name}", faults=faults)
+        scene = load_file(path, faults=faults)
         if scene is not None:
             scenes.append(scene)
     known = {path.stem for path in folder.glob("*.yaml")}
     for scene in scenes:
         for other in scene.file.inhibited_by:
             if other not in known or other == scene.id:
-                where = f"{folder.name}/{scene.id}.yaml"
                 remedy = did_you_mean(other, known - {scene.id})
-                faults.append(Fault(where, "inhibited_by", f"{other!r} is no other scene.", remedy))
+                faults.append(Fault(scene.path, "inhibited_by", f"{other!r} is no other scene.", remedy))
     return scenes
 
 
-def load_file(path: Path, *, shown: str, faults: list[Fault]) -> Scene | None:
-    value = read(path, faults=faults, name=shown)
+def load_file(path: Path, *, faults: list[Fault]) -> Scene | None:
+    """One scene, or None after adding what is wrong with it."""
+    shown = str(path)
+    value = read(path, faults=faults)
     if value is None:
         return None
     file = parse(SceneFile, value, file=shown, faults=faults)
@@ -128,7 +130,7 @@ def load_file(path: Path, *, shown: str, faults: list[Fault]) -> Scene | None:
     if rule is None or len(faults) > before:
         return None
     said = yaml.safe_dump({key: each for key, each in value.items() if key != "tests"}, sort_keys=True)
-    return Scene(file, rule, hashlib.sha256(said.encode()).hexdigest()[:8])
+    return Scene(file, rule, hashlib.sha256(said.encode()).hexdigest()[:8], shown)
 
 
 def _rule(file: SceneFile, shown: str, faults: list[Fault]) -> Rule | None:
@@ -155,7 +157,7 @@ def check_labels(scenes: Sequence[Scene], known: Collection[str], *, faults: lis
         for label in sorted(scene.rule.labels - set(known)):
             faults.append(
                 Fault(
-                    f"scenes/{scene.id}.yaml",
+                    scene.path,
                     "when.labels",
                     f"{label!r} is not a label of any detector.",
                     did_you_mean(label, known),

@@ -64,7 +64,7 @@ def _outcome(scene: Scene, test: SceneTest) -> Iterator[str]:
     kind = scene.file.zone_kind
     zones = () if kind is ZoneKind.ANY else (Zone("zone", kind, _ZONE),)
     camera = Camera("story", Text("故事", "story"), zones=zones)
-    told = Scene(scene.file.model_copy(update={"status": Status.LIVE, "inhibited_by": ()}), scene.rule, scene.revision)
+    told = Scene(scene.file.model_copy(update={"status": Status.LIVE, "inhibited_by": ()}), scene.rule, scene.revision, scene.path)
     state = CameraState()
     for seq, seen in enumerate(_looks(test), start=1):
         at = START + test.every * (seq - 1)

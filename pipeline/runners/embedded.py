@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from citybrain.bus.local import append, connect, read
-from citybrain.clock import Clock
+from citybrain.clock import Clock, iso
 from citybrain.domain.case import CaseEvent
 from citybrain.domain.command import Delivered, Tick
 from citybrain.ports import Acknowledgement, EvidenceStore, HotStore, Message, Notifier, Outgoing
@@ -253,7 +254,7 @@ class Embedded:
             with self.outbox.transaction():
                 append(self._connection, COMMANDS, "tick", value, at=now)
         if self._hot is not None and self._is_time("beat", now, self._upkeep.beat_every):
-            beat = {"at": now.isoformat(), "figures": self.figures()}
+            beat = {"at": iso(now), "pid": os.getpid(), "figures": flat(self.figures())}
             self._hot.put("heartbeat/pipeline/0", dumps(beat), ttl=self._upkeep.beat_every * 10)
         if self._is_time("sweep", now, self._upkeep.sweep_every):
             self._sweep(now)
@@ -291,6 +292,17 @@ def set_aside(connection: sqlite3.Connection, *, limit: int = 100) -> Sequence[M
     )
     names = ("n", "offset", "topic", "key", "kind", "reason", "at")
     return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def flat(figures: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+    """Nested figures as numbers by dotted name; what is no number is left out."""
+    found: dict[str, float] = {}
+    for name, figure in figures.items():
+        if isinstance(figure, Mapping):
+            found |= flat(figure, f"{prefix}{name}.")
+        elif isinstance(figure, int | float):
+            found[f"{prefix}{name}"] = figure
+    return found
 
 
 def with_hold(upkeep: Upkeep, longest_hold: timedelta) -> Upkeep:

@@ -1,0 +1,188 @@
+"""The one place where the parts meet: a configuration folder read whole, and what is built from it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from citybrain.configuration import did_you_mean, duration_text
+from citybrain.domain.camera import Camera, ZoneKind
+from citybrain.errors import ConfigError, Fault
+from detectors import config as detector_config
+from detectors import verify as detector_verify
+from detectors.config import DetectorSettings, labels_of
+from events_api.ports import SceneInfo
+from ingest import config as camera_config
+from ingest.config import CameraSettings
+from pipeline import codes, dispatch, scene, story
+from pipeline.case_flow import City
+from pipeline.dispatch import Routes
+from pipeline.flow import Pipeline
+from pipeline.scene import Scene
+
+LEAST_LOOKS_IN_GAP = 2
+"""A scene's max_gap must span at least two looks, or one lost look would already be a gap."""
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A folder of YAML, checked: every name in it is known and every file belongs to the others."""
+
+    folder: Path
+    cameras: Sequence[CameraSettings]
+    detectors: Mapping[str, DetectorSettings]
+    scenes: Mapping[str, Scene]
+    tables: Sequence[codes.CodeTable]
+    routes: Routes
+    revision: str
+
+    @property
+    def views(self) -> Mapping[str, Camera]:
+        """The cameras as cases know them."""
+        return {settings.id: settings.camera for settings in self.cameras}
+
+    @property
+    def city(self) -> City:
+        return City(self.scenes, self.views, self.routes, self.revision)
+
+    @property
+    def longest_hold(self) -> timedelta:
+        return max((each.file.hold for each in self.scenes.values()), default=timedelta())
+
+    def pipeline(self) -> Pipeline:
+        return Pipeline(self.city)
+
+    def detector_of(self, camera: CameraSettings) -> DetectorSettings:
+        """The detector a camera names, or the only one there is."""
+        return self.detectors[camera.detector or next(iter(self.detectors))]
+
+    def scene_infos(self) -> list[SceneInfo]:
+        return [
+            SceneInfo(
+                id=each.id,
+                title=each.file.title,
+                status=each.file.status.value,
+                severity=each.file.case.severity,
+                code=each.file.case.code,
+                zone_kind=each.file.zone_kind.value,
+                hold=each.file.hold,
+            )
+            for each in self.scenes.values()
+        ]
+
+
+def load(folder: Path) -> Configuration:
+    """The folder's configuration. Raises ConfigError with every fault in it."""
+    configuration, faults = read(folder)
+    if faults or configuration is None:
+        raise ConfigError(faults)
+    return configuration
+
+
+def check(folder: Path, *, say: Callable[[str], None]) -> list[Fault]:
+    """Every fault of the folder, its scenes' own tests and its models included; `say` is told what was found well."""
+    configuration, faults = read(folder)
+    found = _scenes_of(folder) if configuration is None else configuration.scenes
+    for each in found.values():
+        faults += _story_faults(each)
+    if configuration is not None:
+        for settings in configuration.detectors.values():
+            faults += detector_verify.verify(settings, load=True)
+        tests = sum(len(each.file.tests) for each in configuration.scenes.values())
+        say(
+            f"{len(configuration.cameras)} cameras, {len(configuration.detectors)} detectors,"
+            f" {len(configuration.scenes)} scenes with {tests} tests"
+        )
+    return sorted(set(faults))
+
+
+def read(folder: Path) -> tuple[Configuration | None, list[Fault]]:
+    """The folder's configuration as far as it can be read, and every fault in it; None with a fault that is in its way."""
+    faults: list[Fault] = []
+    if not folder.is_dir():
+        return None, [Fault(str(folder), "", "there is no such folder.", "Name one with --config; see configs/.")]
+    cameras = camera_config.load(folder, faults)
+    detectors = detector_config.load(folder, faults=faults)
+    scenes = {each.id: each for each in scene.load(folder / "scenes", faults=faults)}
+    if not any((folder / "scenes").glob("*.yaml")):
+        faults.append(Fault(str(folder / "scenes"), "", "holds no scene.", "Add one file for each; see docs/how-to/scene.md."))
+    tables = codes.load(folder / "codes", faults=faults)
+    views = {settings.id: settings.camera for settings in cameras}
+    routes = dispatch.load(folder / "routes.yaml", faults=faults, scenes=scenes, cameras=views)
+    codes.check_codes(list(scenes.values()), tables, faults=faults)
+    if detectors:
+        known = {label for settings in detectors.values() for label in labels_of(settings)}
+        scene.check_labels(list(scenes.values()), known, faults=faults)
+        _check_detectors(cameras, detectors, str(folder / camera_config.FILE), faults)
+    _check_gaps(cameras, scenes, faults)
+    if faults:
+        return None, sorted(set(faults))
+    return Configuration(folder, cameras, detectors, scenes, tables, routes, _revision(folder)), []
+
+
+def _check_detectors(
+    cameras: Sequence[CameraSettings], detectors: Mapping[str, DetectorSettings], file: str, faults: list[Fault]
+) -> None:
+    for index, camera in enumerate(cameras):
+        key = f"cameras[{index}].detector"
+        if camera.detector is None and len(detectors) > 1:
+            names = ", ".join(detectors)
+            faults.append(Fault(file, key, "is missing, and there are several.", f"Name one of {names}."))
+        elif camera.detector is not None and camera.detector not in detectors:
+            message = f"there is no detectors/{camera.detector}.yaml."
+            faults.append(Fault(file, key, message, did_you_mean(camera.detector, detectors)))
+
+
+def _check_gaps(cameras: Sequence[CameraSettings], scenes: Mapping[str, Scene], faults: list[Fault]) -> None:
+    """A scene can only hold where cameras look often enough for its max_gap."""
+    for each in scenes.values():
+        slow = [
+            camera
+            for camera in cameras
+            if camera.camera.zones_of(ZoneKind(each.file.zone_kind))
+            and each.file.max_gap < camera.look_every * LEAST_LOOKS_IN_GAP
+        ]
+        if slow and each.file.hold > timedelta():
+            longest = max(camera.look_every for camera in slow)
+            faults.append(
+                Fault(
+                    each.path,
+                    "max_gap",
+                    f"{duration_text(each.file.max_gap)} is too short for camera {slow[0].id!r},"
+                    f" which is looked at every {duration_text(longest)}.",
+                    f"Give at least {duration_text(longest * LEAST_LOOKS_IN_GAP)}, or look more often.",
+                )
+            )
+
+
+def _story_faults(each: Scene) -> list[Fault]:
+    file = each.path
+    try:
+        verdicts = story.tell(each)
+    except ValueError as error:
+        return [Fault(file, "tests", f"{error}.", "See docs/how-to/scene.md for the words of a story.")]
+    return [
+        Fault(
+            file,
+            f"tests[{index}]",
+            f"{verdict.name!r} expected [{', '.join(verdict.expected)}], got [{', '.join(verdict.found)}].",
+            "Correct the scene or the expectation.",
+        )
+        for index, verdict in enumerate(verdicts)
+        if not verdict.passed
+    ]
+
+
+def _scenes_of(folder: Path) -> Mapping[str, Scene]:
+    return {each.id: each for each in scene.load(folder / "scenes", faults=[])}
+
+
+def _revision(folder: Path) -> str:
+    """A short hash of what the folder says; addresses are in it with their variables' names, not with their secrets."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.yaml")):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]

@@ -1,0 +1,211 @@
+"""The command line. Exit status: 0 done, 1 failed, 2 wrong usage or configuration (each fault on stderr)."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+
+from citybrain import __version__, telemetry
+from citybrain.clock import SystemClock, instant
+from citybrain.errors import CityBrainError, ConfigError, UnknownPlugin, UsageError
+from ingest.worker_port import die_with_parent
+
+DONE, FAILED, WRONG = 0, 1, 2
+_EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+"""When a replayed video began, unless told: always the same, so that the same video always tells the same."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and exit with its status."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status; argparse exits by itself, with 2, for words it does not know."""
+    given = _parser().parse_args(arguments)
+    telemetry.start_logging(given.command)
+    _end_with_parent()
+    command: Callable[[argparse.Namespace], int] = given.run
+    try:
+        return command(given)
+    except UnknownPlugin as error:
+        return _fail(WRONG, error.message)
+    except ConfigError as error:
+        return _fail(WRONG, *(str(fault) for fault in error.faults))
+    except UsageError as error:
+        return _fail(WRONG, str(error))
+    except CityBrainError as error:
+        return _fail(FAILED, str(error))
+    except BrokenPipeError:  # whoever read our lines has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+
+
+def _end_with_parent() -> None:
+    """A role started by `citybrain up` ends with it, also when it is killed."""
+    parent = os.environ.get("CITYBRAIN_PARENT")
+    if parent is not None:
+        die_with_parent()
+        if os.getppid() != int(parent):  # it died before we could ask
+            sys.exit(FAILED)
+
+
+def _fail(status: int, *lines: str) -> int:
+    for line in lines:
+        print(line, file=sys.stderr)
+    return status
+
+
+# -- running a city ---------------------------------------------------------------------------------------------------
+
+
+def _up(given: argparse.Namespace) -> int:
+    from citybrain import commands
+
+    return commands.up(
+        given.config,
+        given.data,
+        host=given.host,
+        port=given.port,
+        dispatch=given.dispatch,
+        workers=given.workers,
+        clock=SystemClock(),
+    )
+
+
+def _role(given: argparse.Namespace) -> int:
+    from citybrain import roles
+
+    data = roles.DataFolder(given.data)
+    data.make()
+    if given.command == "ingest":
+        roles.run_ingest(given.config, data, workers=given.workers)
+    elif given.command == "pipeline":
+        roles.run_pipeline(given.config, data, dispatch=given.dispatch)
+    else:
+        roles.run_api(given.config, data, host=given.host, port=given.port)
+    return DONE
+
+
+# -- looking into one -------------------------------------------------------------------------------------------------
+
+
+def _lazily(name: str) -> Callable[[argparse.Namespace], int]:
+    """A command of `citybrain.commands`, imported when it is run: `--help` must not load a model runtime."""
+
+    def run_it(given: argparse.Namespace) -> int:
+        command: Callable[[argparse.Namespace], int] = getattr(import_module("citybrain.commands"), name)
+        return command(given)
+
+    return run_it
+
+
+def _bench(given: argparse.Namespace) -> int:
+    measure: Callable[[argparse.Namespace], int] = import_module("bench").run
+    return measure(given)
+
+
+# -- the words --------------------------------------------------------------------------------------------------------
+
+
+def _instant(text: str) -> datetime:
+    try:
+        return instant(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"expected a port 1..65535, got {text!r}")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number of at least 1, got {text!r}")
+    return int(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="citybrain", description="A city's cameras in, governance cases out.")
+    parser.add_argument("--version", action="version", version=f"citybrain {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[[argparse.Namespace], int], about: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=about, description=about[:1].upper() + about[1:] + ".")
+        added.set_defaults(run=run)
+        return added
+
+    def config(to: argparse.ArgumentParser) -> None:
+        to.add_argument("--config", type=Path, required=True, metavar="DIR", help="configuration folder")
+
+    def data(to: argparse.ArgumentParser, *, required: bool = True) -> None:
+        to.add_argument("--data", type=Path, required=required, metavar="DIR", help="where everything is kept")
+
+    def address(to: argparse.ArgumentParser) -> None:
+        to.add_argument("--host", default="127.0.0.1", metavar="H", help="address to listen on (default: %(default)s)")
+        to.add_argument("--port", type=_port, default=8000, metavar="P", help="(default: %(default)s)")
+
+    up = command("up", _up, "everything on one machine: cameras in, cases out, wall and API")
+    ingest = command("ingest", _role, "one role: the network process and its workers")
+    pipeline = command("pipeline", _role, "one role: the pipeline and the sender")
+    api = command("api", _role, "one role: the events API and the wall")
+    for each in (up, ingest, pipeline, api):
+        config(each)
+        data(each)
+    for each in (up, pipeline):
+        each.add_argument("--dispatch", metavar="URL", help="the dispatch system that cases are posted to")
+    for each in (up, ingest):
+        each.add_argument("--workers", type=_count, metavar="N", help="worker processes (default: one a core)")
+    for each in (up, api):
+        address(each)
+
+    check = command("check", _lazily("check"), "read a configuration, run its scenes' tests, load its models: every fault")
+    config(check)
+
+    replay = command("replay", _lazily("replay"), "case events of a recording, as JSON lines")
+    config(replay)
+    replay.add_argument("--camera", metavar="ID", help="whose view the video is")
+    replay.add_argument("--start", type=_instant, default=_EPOCH, metavar="ISO", help="when the video began")
+    replay.add_argument("--detections", type=Path, metavar="FILE", help="a recording made by `record`, instead of a video")
+    replay.add_argument("--state", type=Path, metavar="FILE", help="go on from this snapshot, and leave one there")
+    replay.add_argument("video", nargs="?", type=Path, metavar="VIDEO", help="a video, or a folder of pictures")
+
+    record = command("record", _lazily("record"), "what cameras saw, as JSON lines: from a video, or from a city's log")
+    record.add_argument("--config", type=Path, metavar="DIR", help="configuration folder, for a video")
+    data(record, required=False)
+    record.add_argument("--camera", metavar="ID", help="whose view; with --data all cameras when left out")
+    record.add_argument("--start", type=_instant, metavar="ISO", help="when the video began, or from when in the log")
+    record.add_argument("--end", type=_instant, metavar="ISO", help="until when in the log")
+    record.add_argument("video", nargs="?", type=Path, metavar="VIDEO", help="a video, or a folder of pictures")
+
+    models = command("models", _lazily("models"), "the models of the registry")
+    models.add_argument("action", choices=("list",))
+    models.add_argument("--json", action="store_true", help="as JSON")
+
+    cameras = command("cameras", _lazily("cameras"), "the cameras of a configuration")
+    cameras.add_argument("action", choices=("list", "probe"), help="probe opens each and looks at one picture")
+    config(cameras)
+    cameras.add_argument("--camera", metavar="ID", help="only this one")
+    cameras.add_argument("--json", action="store_true", help="as JSON lines")
+
+    keys = command("keys", _lazily("keys"), "the keys that open the API to others")
+    keys.add_argument("action", choices=("add", "list", "revoke"))
+    keys.add_argument("name", nargs="?", help="whose key")
+    keys.add_argument("--role", choices=("viewer", "operator", "engineer", "platform"), default="operator")
+    data(keys)
+
+    bench = command("bench", _bench, "measure, side by side")
+    bench.add_argument("name", metavar="NAME", help="endtoend, chaos, …; `list` names them")
+    bench.add_argument("--json", action="store_true", help="as JSON")
+    bench.add_argument("--minutes", type=float, metavar="N", help="how long to run, where that can be chosen")
+    return parser

@@ -1,0 +1,198 @@
+"""The processes of one machine: network, pipeline and API, each built from the configuration and a data folder."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sqlite3
+import sys
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import uvloop
+from pydantic import SecretStr
+
+from citybrain import assembly, signing
+from citybrain.bus.local import LocalBus, connect
+from citybrain.clock import Clock, SystemClock
+from citybrain.errors import UsageError
+from citybrain.evidence.files import FileEvidence
+from citybrain.hot.sqlite import SqliteHot
+from citybrain.ports import Notifier
+from events_api.app import create_app
+from events_api.ports import DeadLetter
+from events_api.security import Keys
+from events_api.server import Server
+from events_api.store.sqlite import SqliteCases
+from ingest import network
+from ingest.workers import WorkerPool, python
+from pipeline.notifiers import webhook
+from pipeline.outbox import SCHEMA as OUTBOX
+from pipeline.outbox import Outbox
+from pipeline.runners.embedded import Embedded, Upkeep, with_hold
+
+log = logging.getLogger(__name__)
+
+DISPATCH = "dispatch"
+
+
+@dataclass(frozen=True, slots=True)
+class DataFolder:
+    """Where one machine keeps what lasts and what is hot."""
+
+    path: Path
+
+    @property
+    def database(self) -> Path:
+        """Message log, states and outbox."""
+        return self.path / "citybrain.db"
+
+    @property
+    def view(self) -> Path:
+        return self.path / "view.db"
+
+    @property
+    def hot(self) -> Path:
+        return self.path / "hot.db"
+
+    @property
+    def evidence(self) -> Path:
+        return self.path / "evidence"
+
+    @property
+    def keys(self) -> Path:
+        return self.path / "keys.json"
+
+    def dispatch_secret(self) -> str:
+        """The secret shared with the dispatch system; made at first use, readable by the owner only."""
+        path = self.path / "dispatch.secret"
+        if not path.exists():
+            path.touch(mode=0o600)
+            path.write_text(signing.new_secret() + "\n")
+        return path.read_text().strip()
+
+    def make(self) -> None:
+        """Create the folder and the database in it. Raises UsageError when that cannot be."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            connect(self.database, durable=True).close()
+        except (OSError, sqlite3.Error) as error:
+            raise UsageError(f"--data {self.path}: cannot be written ({error}); name a folder of yours") from None
+
+
+def run_ingest(config: Path, data: DataFolder, *, workers: int | None = None) -> None:
+    """The network process and its workers, until told to stop."""
+    configuration = assembly.load(config)
+    command = python("citybrain.looking", "--config", str(config), "--data", str(data.path), "--fd", "{fd}")
+    pool = WorkerPool([*command, "--worker", "{worker}"], count=workers)
+    bus, hot = LocalBus(data.database), SqliteHot(data.hot)
+    stop = asyncio.Event()
+    _run(
+        network.run(configuration.cameras, workers=pool, bus=bus, hot=hot, clock=SystemClock(), stop=stop), stop
+    )
+
+
+def run_pipeline(config: Path, data: DataFolder, *, dispatch: str | None) -> None:
+    """The embedded pipeline and its sender, until told to stop."""
+    configuration = assembly.load(config)
+    clock = SystemClock()
+    notifiers: Mapping[str, Notifier] = {DISPATCH: _desk(dispatch, data, clock)} if dispatch else {}
+    embedded = Embedded(
+        data.database,
+        configuration.pipeline(),
+        clock=clock,
+        notifiers=notifiers,
+        evidence=FileEvidence(data.evidence),
+        hot=SqliteHot(data.hot),
+        upkeep=with_hold(Upkeep(), configuration.longest_hold),
+    )
+    stop = asyncio.Event()
+    _run(embedded.run(stop), stop)
+    embedded.close()
+
+
+def run_api(config: Path, data: DataFolder, *, host: str, port: int) -> None:
+    """The events API and the wall, until told to stop."""
+    configuration = assembly.load(config)
+    clock = SystemClock()
+    app = create_app(
+        bus=LocalBus(data.database),
+        store=SqliteCases(data.view),
+        hot=SqliteHot(data.hot),
+        evidence=FileEvidence(data.evidence),
+        cameras=list(configuration.views.values()),
+        scenes=configuration.scene_infos(),
+        keys=Keys(data.keys, clock=clock),
+        clock=clock,
+        dead_letters=OutboxDeadLetters(data.database, clock),
+        dispatch_secret=data.dispatch_secret(),
+        host=host,
+    )
+    server = Server(app, host=host, port=port)
+    uvloop.install()
+    server.run()
+    if not server.started:
+        sys.exit(1)
+
+
+class OutboxDeadLetters:
+    """The outbox's dead letters as the API shows them."""
+
+    def __init__(self, database: Path, clock: Clock) -> None:
+        self._database, self._clock = database, clock
+
+    def all(self, *, limit: int) -> Sequence[DeadLetter]:
+        with self._open() as connection:
+            return [
+                DeadLetter(each.id, each.endpoint, each.case, each.attempts, each.reason, each.due_at)
+                for each in Outbox(connection, clock=self._clock).dead(limit)
+            ]
+
+    def resend(self, id: str) -> bool:
+        with self._open() as connection:
+            return Outbox(connection, clock=self._clock).resend(id) > 0
+
+    def _open(self) -> _Closing:
+        return _Closing(self._database)
+
+
+class _Closing:
+    """A connection for one request: the API has several threads and asks seldom."""
+
+    def __init__(self, database: Path) -> None:
+        self._connection = connect(database, durable=True)
+        self._connection.executescript(OUTBOX)
+
+    def __enter__(self) -> sqlite3.Connection:
+        return self._connection
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+
+def _desk(url: str, data: DataFolder, clock: Clock) -> Notifier:
+    """The dispatch system that the operator named: its address may be anywhere, loopback included."""
+    secret = SecretStr(data.dispatch_secret())
+    config = webhook.Config(
+        url=url,
+        secret=secret,
+        timeout=timedelta(seconds=10),
+        allow=("loopback", "private", "link-local"),
+    )
+    return webhook.build(config)
+
+
+def _run(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> None:
+    """Run until done; a polite signal sets `stop`."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        for each in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(each, stop.set)
+        await work
+
+    uvloop.run(main())

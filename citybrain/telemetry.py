@@ -1,0 +1,20 @@
+"""How processes say what they do: logs in one form, each line naming its process."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+
+def start_logging(process: str, *, level: int = logging.INFO) -> None:
+    """Write logs to stderr as `time level process module: message`."""
+    form = logging.Formatter(
+        f"%(asctime)s %(levelname)-7s {process:<10} %(name)s: %(message)s", datefmt="%Y-%m-%dT%H:%M:%S%z"
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(form)
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level)
+    for noisy in ("httpx", "httpcore", "uvicorn.access", "libav"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
