@@ -167,8 +167,11 @@ def labels_of(settings: DetectorSettings) -> set[str]:
     return set(settings.labels.values())
 
 
-def load(folder: Path, *, faults: list[Fault]) -> dict[str, DetectorSettings]:
-    """The detectors of a config folder by id; what is wrong with the others is added to the faults."""
+def load(folder: Path, *, faults: list[Fault], models: Path | None = None) -> dict[str, DetectorSettings]:
+    """The detectors of a config folder by id; what is wrong with the others is added to the faults.
+
+    `models` is the folder of registry.yaml; without it, it is looked for.
+    """
     paths = sorted((folder / "detectors").glob("*.yaml"))
     if not paths:
         faults.append(
@@ -179,13 +182,13 @@ def load(folder: Path, *, faults: list[Fault]) -> dict[str, DetectorSettings]:
                 "Add one file for each, such as detectors/city.yaml.",
             )
         )
-    models = _Models(folder, faults)
+    registered = _Models(folder, models or find_models(folder), faults)
     found = {}
     for path in paths:
         value = read(path, faults=faults)
         written = None if value is None else parse(DetectorFile, value, file=str(path), faults=faults)
         if written is not None:
-            settings = _Checker(path, written, models, faults).settings()
+            settings = _Checker(path, written, registered, faults).settings()
             if settings is not None:
                 found[path.stem] = settings
     return found
@@ -194,10 +197,10 @@ def load(folder: Path, *, faults: list[Fault]) -> dict[str, DetectorSettings]:
 class _Models:
     """The registry, read when the first detector asks for it, so that its faults are told once."""
 
-    def __init__(self, config: Path, faults: list[Fault]) -> None:
+    def __init__(self, config: Path, folder: Path, faults: list[Fault]) -> None:
         self._config = config
+        self._folder = folder
         self._faults = faults
-        self._folder = find_models(config)
         self._entries: dict[str, Entry] | None = None
         self._asked = False
 

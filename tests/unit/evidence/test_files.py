@@ -4,11 +4,11 @@ import errno
 import os
 import threading
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from citybrain.errors import Permanent, Transient
-from citybrain.evidence import files
 from citybrain.evidence.files import FileEvidence
 
 EIGHT = datetime(2026, 11, 21, 8, tzinfo=UTC)
@@ -35,7 +35,7 @@ def test_where_the_disk_knows_no_links_a_picture_is_copied(store, folder, monkey
     def no_links(source, target):
         raise OSError(errno.EPERM, os.strerror(errno.EPERM))
 
-    monkeypatch.setattr(files.os, "link", no_links)
+    monkeypatch.setattr(os, "link", no_links)
     ref = store.put("gd-0001", EIGHT, JPEG)
     assert store.keep(ref)
     store.sweep(before=EIGHT + timedelta(days=1))
@@ -47,7 +47,7 @@ def test_a_full_disk_is_worth_another_try_and_leaves_no_halves(store, folder, mo
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(files.Path, "replace", full)
+        patch.setattr(Path, "replace", full)
         with pytest.raises(Transient, match="No space left"):
             store.put("gd-0001", EIGHT, JPEG)
     assert list((folder / "arriving").iterdir()) == []
@@ -56,7 +56,7 @@ def test_a_full_disk_is_worth_another_try_and_leaves_no_halves(store, folder, mo
 
 def test_a_folder_that_may_not_be_written_is_no_passing_trouble(tmp_path):
     (tmp_path / "evidence").write_text("a file where the folder should be")
-    with pytest.raises(Permanent, match="evidence in .* cannot be written"):
+    with pytest.raises(Permanent, match=r"evidence in .* cannot be written"):
         FileEvidence(tmp_path / "evidence")
 
 
