@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -18,7 +18,7 @@ from citybrain.errors import Fault
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 
 
 class Section(BaseModel):
@@ -94,10 +94,25 @@ def parse(model: type[SectionT], value: Any, *, file: str, faults: list[Fault], 
         return None
 
 
-def expand(text: str, *, environment: Mapping[str, str] | None = None) -> str:
-    """Replace `${NAME}` from the environment. Raises KeyError naming the variable that is not set."""
+def expand(
+    text: str, *, environment: Mapping[str, str] | None = None, quote: Callable[[str], str] = str
+) -> tuple[str, list[str]]:
+    """Replace `${NAME}`, or `${NAME:-default}`, from the environment; the text and the names that are not set.
+
+    `quote` is applied to what comes from the environment, and nothing else.
+    """
     variables = os.environ if environment is None else environment
-    return _VARIABLE.sub(lambda match: variables[match.group(1)], text)
+    unset: list[str] = []
+
+    def value(match: re.Match[str]) -> str:
+        name, default = match.groups()
+        if name in variables:
+            return quote(variables[name])
+        if default is None:
+            unset.append(name)
+        return default or ""
+
+    return _VARIABLE.sub(value, text), unset
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

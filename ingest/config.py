@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -209,15 +210,9 @@ def _address(url: str, folder: Path, faults: _Faults) -> str | None:
 
 
 def _expanded(text: str, unset: list[str], *, quoted: bool = False) -> str:
-    names: dict[str, str] = {}
-    for name in dict.fromkeys(re.findall(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", text)):
-        try:
-            value = expand("${" + name + "}")
-        except KeyError:
-            unset.append(name)
-            value = ""
-        names[name] = quote(value, safe="%") if quoted else value
-    return expand(text, environment=names)
+    expanded, missing = expand(text, quote=partial(quote, safe="%") if quoted else str)
+    unset.extend(name for name in missing if name not in unset)
+    return expanded
 
 
 def _zone(zone: _Zone, at: str, faults: _Faults) -> Zone | None:
