@@ -20,6 +20,9 @@ _LONGEST_SIDE_RATIO = 6.0  # stitched panoramas are 32:9 and 4:1; a damaged para
 _IN_BAND = ("h264", "hevc")
 _CONTEXTS = 8
 
+# H.264 flags what it had to conceal. HEVC and JPEG conceal in silence: they are told to stop at the first error instead.
+_STRICTNESS = {"hevc": {"err_detect": "explode"}, "mjpeg": {"err_detect": "explode"}}
+
 
 class Decoder:
     """Decodes frames of any camera, one at a time. Not for several threads at once."""
@@ -108,7 +111,7 @@ def _open(codec: str, extradata: bytes, max_pixels: int) -> av.VideoCodecContext
     if not isinstance(context, av.VideoCodecContext):
         raise Unreadable(f"expected a video codec, got {codec!r}")
     context.thread_count = 1
-    context.options = {"max_pixels": str(max_pixels)}
+    context.options = {"max_pixels": str(max_pixels)} | _STRICTNESS.get(codec, {})
     if extradata:
         context.extradata = extradata
     return context

@@ -96,13 +96,13 @@ class _Watched:
             self.unreadable_since_s = now_s
 
     def hopeless(self, now_s: float) -> bool:
-        """Whether nothing that came for a while could be decoded: a codec that changed in mid-stream looks like this."""
+        """Whether nothing that came for a while could be decoded: a codec that changed in mid-stream is like this."""
         since_s = self.unreadable_since_s
         return since_s is not None and self.unreadable_run >= _HOPELESS_RUN and now_s - since_s > NO_PICTURE_S
 
 
 class Network:
-    """The cameras of one process, and the work they give (`ingest.workers.Work`). Everything runs in one event loop."""
+    """The cameras of one process, and the work they give (`ingest.workers.Work`), in one event loop."""
 
     def __init__(
         self, cameras: Sequence[CameraSettings], *, workers: WorkerPool, bus: Bus, hot: HotStore, clock: Clock

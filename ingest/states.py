@@ -121,5 +121,5 @@ class CameraState:
 
 
 def stale_after(look_every: timedelta) -> timedelta:
-    """How long without a look before a camera's picture is called stale: five looks, and never less than ten seconds."""
+    """How long without a look before a camera's picture is called stale: five looks, at least ten seconds."""
     return max(timedelta(seconds=10), 5 * look_every)

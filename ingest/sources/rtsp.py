@@ -63,7 +63,7 @@ class Rtsp:
             while True:
                 yield await slot.take()
         except CameraGone as gone:
-            if gone.reason == "silent" and not reader.opened:
+            if gone.reason in ("silent", "garbage") and not reader.opened:
                 raise await _diagnosed(url, gone) from None
             raise
         finally:
@@ -220,7 +220,7 @@ def _gone(error: Exception, url: str, *, opening: bool) -> CameraGone:
 
 
 async def _diagnosed(url: str, gone: CameraGone) -> CameraGone:
-    """libav says the same of a device that is silent and of one that talks nonsense: ask it ourselves."""
+    """libav does not tell a device that is silent from one that talks nonsense: ask it ourselves."""
     parts = urlsplit(url)
     if parts.scheme != "rtsp" or parts.hostname is None:
         return gone
@@ -233,5 +233,7 @@ async def _diagnosed(url: str, gone: CameraGone) -> CameraGone:
             finally:
                 writer.close()
     except (OSError, TimeoutError):
-        return gone
-    return CameraGone("garbage") if answer and not answer.startswith((b"RTSP/", b"$")) else gone
+        return CameraGone("silent")
+    if not answer:
+        return CameraGone("silent")
+    return gone if answer.startswith(b"RTSP/") else CameraGone("garbage")
