@@ -19,6 +19,8 @@ from citybrain.domain.case import ALLOWED, STAMPS, Case, CaseAction, CaseEvent, 
 from citybrain.domain.command import Act
 from citybrain.domain.episode import Evidence
 from citybrain.domain.geometry import Box, Polygon
+from citybrain.evidence.files import FileEvidence
+from citybrain.hot.sqlite import SqliteHot
 from citybrain.wire import CASE_EVENTS, COMMANDS, dumps, read_command, write_case_event
 from events_api.app import create_app
 from events_api.ports import DeadLetter, SceneInfo
@@ -39,45 +41,6 @@ SCENES = tuple(
     for id, title in TITLES.items()
 )
 STAGES_MS = dict(zip(STAMPS, (0, 60, 110, 190, 240, 260, 900, 1100), strict=True))
-
-
-class MemoryEvidence:
-    """Pictures in memory, by reference."""
-
-    def __init__(self) -> None:
-        self.pictures: dict[str, bytes] = {}
-
-    def put(self, camera: str, captured_at: datetime, jpeg: bytes) -> str:
-        ref = f"{camera}/{captured_at:%Y%m%dT%H%M%S}.jpg"
-        self.pictures[ref] = jpeg
-        return ref
-
-    def keep(self, ref: str) -> bool:
-        return ref in self.pictures
-
-    def get(self, ref: str) -> bytes:
-        return self.pictures[ref]
-
-    def sweep(self, *, before: datetime) -> int:
-        return 0
-
-
-class MemoryHot:
-    """What is fresh, in memory."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, bytes] = {}
-
-    def put(self, key: str, value: bytes, *, ttl: timedelta | None = None) -> None:
-        self.values[key] = value
-
-    def get(self, key: str) -> bytes | None:
-        return self.values.get(key)
-
-    def scan(self, prefix: str) -> Iterator[tuple[str, bytes]]:
-        return iter(sorted((key, value) for key, value in list(self.values.items()) if key.startswith(prefix)))
-
-    def close(self) -> None: ...
 
 
 class MemoryDeadLetters:
@@ -184,14 +147,16 @@ def obey(before: Case, act: Act) -> CaseEvent:
 class City:
     """The API's surroundings in a folder. `pipeline` is the other side of the bus, as another process would open it."""
 
-    def __init__(self, folder: Path, *, clock: Clock | None = None, secret: str | None = None, cameras: int = 3) -> None:
+    def __init__(
+        self, folder: Path, *, clock: Clock | None = None, secret: str | None = None, cameras: int = 3
+    ) -> None:
         self.folder = folder
         self.clock = clock or SystemClock()
         self.bus = LocalBus(folder / "citybrain.db", clock=self.clock)
         self.pipeline = LocalBus(folder / "citybrain.db", clock=self.clock)
         self.store = SqliteCases(folder / "view.db")
-        self.hot = MemoryHot()
-        self.evidence = MemoryEvidence()
+        self.hot = SqliteHot(folder / "hot.db", clock=self.clock)
+        self.evidence = FileEvidence(folder / "evidence")
         self.keys = Keys(folder / "keys.json", clock=self.clock)
         self.letters = MemoryDeadLetters()
         self.secret = secret
@@ -264,6 +229,7 @@ class City:
 
     def close(self) -> None:
         self.store.close()
+        self.hot.close()
         self.bus.close()
         self.pipeline.close()
 

@@ -1,0 +1,73 @@
+// A picture with the box drawn where the detector saw it, and the ten seconds as a bar.
+
+import { h, svg, t } from "/wall/words.js";
+
+const TEN = 10;
+export const STAGES = ["received", "decoded", "inferred", "confirmed", "filed", "posted"];
+
+export function picture(evidence, { alt, eager = false } = {}) {
+  if (!evidence) return h("div", { class: "frame empty" }, h("span", {}, t("evidence.none")));
+  const image = h("img", {
+    src: `/v1/evidence/${evidence.ref.split("/").map(encodeURIComponent).join("/")}`,
+    alt: alt ?? "", loading: eager ? "eager" : "lazy", decoding: "async", draggable: "false",
+  });
+  const sheet = h("div", { class: "sheet" }, image, box(evidence.box));
+  const frame = h("div", { class: "frame" }, sheet);
+  // The sheet takes the picture's own shape, so that the box's 0..1 are the picture's, never the frame's.
+  const fit = () => {
+    if (!image.naturalWidth) return;
+    sheet.style.setProperty("--ratio", String(image.naturalWidth / image.naturalHeight));
+    sheet.classList.add("fitted");
+  };
+  image.addEventListener("load", fit);
+  image.addEventListener("error", () => {
+    frame.classList.add("empty");
+    frame.replaceChildren(h("span", {}, t("evidence.gone")));
+  });
+  return frame;
+}
+
+function box(corners) {
+  if (!corners) return null;
+  const [x1, y1, x2, y2] = corners;
+  const at = { x: x1, y: y1, width: x2 - x1, height: y2 - y1 };
+  return svg("svg", { class: "box", viewBox: "0 0 1 1", preserveAspectRatio: "none", "aria-hidden": "true" },
+    svg("rect", { class: "under", ...at }), svg("rect", { class: "over", ...at }));
+}
+
+// [{stage, seconds}] from the stamps; a stage without its stamp belongs to the next one.
+export function stages(stamps) {
+  const found = [];
+  let last = stamps.captured ? Date.parse(stamps.captured) : NaN;
+  for (const stage of STAGES) {
+    if (!stamps[stage]) continue;
+    const at = Date.parse(stamps[stage]);
+    if (!Number.isNaN(last)) found.push({ stage, seconds: Math.max(0, (at - last) / 1000) });
+    last = at;
+  }
+  return found;
+}
+
+export function latencyBar(item) {
+  const parts = stages(item.stamps);
+  const total = item.latency_s ?? parts.reduce((sum, part) => sum + part.seconds, 0);
+  const over = total > TEN;
+  const bar = h("div", { class: `ten${over ? " over" : ""}${item.latency_s === null ? " unposted" : ""}`, role: "img", "aria-label": latencyText(item) });
+  const scale = Math.max(TEN, total);
+  for (const part of parts) {
+    const piece = h("i", { class: `stage-${part.stage}`, title: `${t(`stage.${part.stage}`)} ${part.seconds.toFixed(2)} s` });
+    piece.style.width = `${(part.seconds / scale) * 100}%`;
+    bar.append(piece);
+  }
+  if (over) {
+    const mark = h("b", {});
+    mark.style.left = `${(TEN / scale) * 100}%`;
+    bar.append(mark);
+  }
+  return bar;
+}
+
+export function latencyText(item) {
+  if (item.latency_s !== null) return t("posted_in", { s: item.latency_s.toFixed(1) }) + (item.latency_s > TEN ? ` · ${t("over_ten")}` : "");
+  return t(item.trial ? "not_dispatched" : "not_posted");
+}
