@@ -1,0 +1,1 @@
+"""The bundled demo city: footage that is ours, composed from rendered art."""
