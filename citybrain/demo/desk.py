@@ -162,8 +162,8 @@ class Desk:
         self.address = f"http://{options.host}:{self._socket.getsockname()[1]}"
         self.url = self.address + EVENTS
         self.switch = switch or Switch()
-        self._book = Book(options.data, clock=clock, course=options.course if options.callback else ())
-        app = create_app(self._book, secret=options.secret, clock=clock, switch=self.switch, callback=options.callback)
+        self.book = Book(options.data, clock=clock, course=options.course if options.callback else ())
+        app = create_app(self.book, secret=options.secret, clock=clock, switch=self.switch, callback=options.callback)
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app, http=DroppableProtocol, ws="none", log_level="warning", timeout_graceful_shutdown=2, lifespan="on"
@@ -175,7 +175,7 @@ class Desk:
             await self._server.serve(sockets=[self._socket])
         finally:
             self._socket.close()
-            self._book.close()
+            self.book.close()
 
     def stop(self) -> None:
         self._server.should_exit = True
