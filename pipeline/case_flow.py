@@ -59,7 +59,8 @@ def advance_episode(state: LocalityState, change: EpisodeChange, city: City) -> 
         return _began(_forget(state, change.at), change, city)
     for index, record in enumerate(state.records):
         sighting = record.sightings.get(change.place)
-        if sighting is not None and sighting.began_at == change.began_at and sighting.open:
+        same = record.case.scene == change.scene  # two scenes may look at one zone: their places have one name
+        if same and sighting is not None and sighting.began_at == change.began_at and sighting.open:
             after, told = _changed(record, sighting, change)
             return _put(state, index, after), told
     return state, []
@@ -299,7 +300,7 @@ def _sighting(change: EpisodeChange) -> Sighting:
 
 def _knows(record: CaseRecord, change: EpisodeChange) -> bool:
     sighting = record.sightings.get(change.place)
-    return sighting is not None and sighting.began_at >= change.began_at
+    return record.case.scene == change.scene and sighting is not None and sighting.began_at >= change.began_at
 
 
 def _distance(record: CaseRecord, change: EpisodeChange) -> tuple[bool, float, float]:
