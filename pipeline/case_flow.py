@@ -114,7 +114,7 @@ def tick(state: LocalityState, at: datetime, city: City) -> tuple[LocalityState,
             continue
         scene = city.scenes.get(case.scene)
         close_after = scene.file.case.close_after_clear if scene else None
-        untouched = case.state in (CaseState.FILED, CaseState.DISPATCHED) and case.judged is None
+        untouched = case.state in (CaseState.FILED, CaseState.DISPATCHED) and not record.done
         if close_after and untouched and case.cleared_at and at - case.cleared_at >= close_after:
             closed = replace(case, state=CaseState.CLOSED, closed_at=at, reason="gone by itself", actor="citybrain")
             record, said = _tell(record, closed, CaseEventType.CLOSED, at)
@@ -249,7 +249,9 @@ def _changed(record: CaseRecord, sighting: Sighting, change: EpisodeChange) -> t
             evidence=_pictures(case, change.evidence),
             reason=change.reason,
         )
-        return _tell(record, case, CaseEventType.CLEARED, change.at) if case.state.is_open else (record, [])
+        if not case.state.is_open:  # nobody is told, but should it be reopened it must not say that the thing is there
+            return replace(record, case=case), []
+        return _tell(record, case, CaseEventType.CLEARED, change.at)
     blind = bool(still) and all(each.blind for each in still)
     if blind == (case.unseen_since is not None) or not case.state.is_open:
         return replace(record, case=case), []
