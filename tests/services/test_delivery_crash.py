@@ -57,8 +57,7 @@ def process(*arguments):
         yield running
     finally:
         running.send_signal(signal.SIGKILL)
-        running.wait()
-        running.stdout.close()
+        running.communicate()
 
 
 @contextmanager
