@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,17 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 def test_every_make_command_exists(page: Path) -> None:
     for target in re.findall(r"(?:^    |`)make ([a-z][a-z-]*)", page.read_text(encoding="utf-8"), re.MULTILINE):
         assert target in make_targets(), f"{named(page)}: make {target}"
+
+
+def test_every_citybrain_command_exists() -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "citybrain", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    commands = set(re.findall(r"^    ([a-z]+) ", told.stdout, re.MULTILINE))
+    assert "up" in commands
+    for page in [*PAGES, ROOT / "docker-compose.yml"]:
+        named_here = re.findall(r"(?:^    |`|--rm )citybrain ([a-z]+)", page.read_text(encoding="utf-8"), re.MULTILINE)
+        assert set(named_here) <= commands, named(page)
 
 
 def test_the_readme_names_every_folder_of_code() -> None:
