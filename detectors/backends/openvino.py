@@ -53,6 +53,7 @@ class _Graph:
     xml: bytes
     weights: bytes
     head: Head
+    max_batch: int
     requests: dict[int, Any] = field(default_factory=dict)
 
 
@@ -103,7 +104,8 @@ class OpenvinoBackend:
             xml, weights = (read_verified(settings.model, path) for path in (xml_path, weights_path))
             digest.update(hashlib.sha256(xml).digest() + hashlib.sha256(weights).digest())
             graph = self._read(xml, weights, shape=shape)
-            self._graphs[shape or self._shape_of(graph)] = _Graph(xml, weights, self._head(graph))
+            head = self._head(graph)
+            self._graphs[shape or self._shape_of(graph)] = _Graph(xml, weights, head, self._max_batch(graph))
         self._revision = digest.hexdigest()[:12]
         log.info(
             "%s (%s) runs in %s on %s, shapes %s",
@@ -125,7 +127,7 @@ class OpenvinoBackend:
     def input_for(self, width: int, height: int) -> InputSpec:
         """The shape that a picture of this size fills best; of two it fills alike, the larger."""
         shape = max(self._graphs, key=lambda each: (round(_filled(each, width, height), 3), each))
-        return InputSpec(width=shape[1], height=shape[0], format="i420", max_batch=self._options.max_batch)
+        return InputSpec(width=shape[1], height=shape[0], format="i420", max_batch=self._graphs[shape].max_batch)
 
     def warmup(self) -> None:
         """Compile and run every shape once; larger batches follow when there is a backlog to batch."""
@@ -142,7 +144,7 @@ class OpenvinoBackend:
             )
         seen = []
         start = 0
-        for size in (each for each in BATCHES if each <= self._options.max_batch):
+        for size in (each for each in BATCHES if each <= graph.max_batch):
             while n - start >= size:
                 pictures = np.ascontiguousarray(batch[start : start + size, ..., None])
                 output = self._request(graph, shape, size).infer([pictures])[0]
@@ -205,13 +207,26 @@ class OpenvinoBackend:
             )
         return head
 
+    def _max_batch(self, graph: Any) -> int:
+        """As configured, or 1 where the export froze its batch: it would refuse two, or mix them up without a word."""
+        height, width = self._shape_of(graph)
+        for size in (each for each in BATCHES if each <= self._options.max_batch):
+            try:
+                graph.reshape([size, 3, height, width])
+            except RuntimeError:
+                continue
+            if int(graph.outputs[0].shape[0]) == size:
+                return size
+        raise ModelUnusable(
+            f"{self._settings.model.name}: the graph does not take a single picture; export it with batch 1"
+        )
+
     def _compile(self, graph: _Graph, shape: Shape, size: int) -> Any:
         """The graph with decoded planes as its input: BT.601 video range becomes RGB inside the graph."""
         from openvino.preprocess import ColorFormat, PrePostProcessor
 
         network = self._core.read_model(graph.xml, graph.weights)
-        if size > 1:
-            network.reshape([size, 3, *shape])
+        network.reshape([size, 3, *shape])
         given = PrePostProcessor(network)
         given.input().tensor().set_element_type(self._openvino.Type.u8).set_color_format(ColorFormat.I420_SINGLE_PLANE)
         given.input().model().set_layout(self._openvino.Layout("NCHW"))
@@ -219,13 +234,7 @@ class OpenvinoBackend:
         colours = ColorFormat.BGR if entry is not None and entry.input.format == "bgr" else ColorFormat.RGB
         steps = given.input().preprocess().convert_element_type(self._openvino.Type.f32).convert_color(colours)
         steps.scale(_scale(entry))
-        compiled = self._core.compile_model(given.build(), self._device, self._properties())
-        if int(compiled.outputs[0].shape[0]) != size:
-            # An export that froze its batch would mix the pictures up without a word.
-            raise ModelUnusable(
-                f"{self._settings.model.name}: the graph takes no batch of {size}; set options.max_batch: 1"
-            )
-        return compiled.create_infer_request()
+        return self._core.compile_model(given.build(), self._device, self._properties()).create_infer_request()
 
     def _properties(self) -> dict[str, Any]:
         if self._device != "CPU":

@@ -38,7 +38,7 @@ def picture(rgb: Rgb) -> Picture:
     height, width = rgb.shape[:2]
     even = cv2.copyMakeBorder(rgb, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
     rows, columns = even.shape[:2]
-    planar = cv2.cvtColor(even, cv2.COLOR_RGB2YUV_I420)
+    planar = np.asarray(cv2.cvtColor(even, cv2.COLOR_RGB2YUV_I420), np.uint8)
     chroma = planar[rows:].reshape(2, rows // 2, columns // 2)
     return Picture(planar[:height, :width], chroma[0], chroma[1])
 
@@ -50,9 +50,16 @@ def photograph(path: Path) -> Picture:
 
 
 def tiny_models(
-    folder: Path, *, shapes: Sequence[tuple[int, int]] = ((64, 96),), finished: bool = False, **changes: Any
+    folder: Path,
+    *,
+    shapes: Sequence[tuple[int, int]] = ((64, 96),),
+    finished: bool = False,
+    frozen: bool = False,
+    **changes: Any,
 ) -> Path:
     """A registry with the model `tiny`: classes red, green and blue, scored by the mean of that channel over the input.
+
+    `finished` gives it an end-to-end head, `frozen` a batch of one for good.
 
     Raw heads answer one box for each of 16 anchors, all but the first scored nought: the middle half of the input.
     """
@@ -61,7 +68,7 @@ def tiny_models(
     files = {}
     for height, width in shapes:
         xml, binary = weights / f"tiny-{height}x{width}.xml", weights / f"tiny-{height}x{width}.bin"
-        _graph(height, width, xml, finished=finished)
+        _graph(height, width, xml, finished=finished, frozen=frozen)
         files[f"{height}x{width}"] = {
             "xml": f"weights/{xml.name}",
             "bin": f"weights/{binary.name}",
@@ -81,7 +88,7 @@ def tiny_models(
     return folder
 
 
-def _graph(height: int, width: int, xml: Path, *, finished: bool) -> None:
+def _graph(height: int, width: int, xml: Path, *, finished: bool, frozen: bool) -> None:
     import openvino
     from openvino import opset13 as ops
 
@@ -102,6 +109,8 @@ def _graph(height: int, width: int, xml: Path, *, finished: bool) -> None:
         scores = ops.multiply(ops.unsqueeze(means, np.array(2)), first)  # [1, 3, 16]
         nothing = ops.multiply(ops.slice(scores, [0], [1], [1], [1]), np.float32(0))
         answer = ops.concat([ops.add(nothing, np.tile(box[None, :, None], (1, 1, 16))), scores], axis=1)
+    if frozen:
+        answer = ops.reshape(answer, np.array([1, 7, -1]), special_zero=False)
     openvino.save_model(openvino.Model([answer], [given], "tiny"), xml, compress_to_fp16=False)
 
 
