@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 
@@ -70,6 +72,7 @@ def create_app(
         redoc_url=None,
         lifespan=_lifespan,
     )
+    app.openapi = partial(_openapi, app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
     app.state.parts = parts
     app.state.streams = set()
     problems.install(app)
@@ -79,6 +82,12 @@ def create_app(
     app.include_router(page.router)
     app.mount("/wall", page.WallFiles(), name="wall")
     return app
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    document = FastAPI.openapi(app)
+    document["x-problems"] = dict(problems.KINDS)
+    return document
 
 
 def _v1() -> APIRouter:

@@ -17,8 +17,37 @@ _log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 
 
+KINDS: Mapping[str, str] = {
+    "bad-cursor": "The cursor is none that this API gave.",
+    "bad-signature": "The Standard Webhooks headers do not fit the body, the secret or the hour.",
+    "body-too-large": "The body is larger than `limit` bytes.",
+    "cursor-from-the-future": "The cursor is ahead of the last event: it belongs to another log. Start again from 0.",
+    "foreign-origin": "A page of another site tried to act here.",
+    "idempotency-key-reused": "The Idempotency-Key was used for another action on the case.",
+    "impossible-action": "The case's state does not allow the action; `allowed` names those that it does.",
+    "internal-error": "The server failed; its log says why.",
+    "invalid-request": "A parameter or field is not as expected; `errors` names each field.",
+    "key-needed": "This needs a key, and none or a wrong one was given.",
+    "key-unknown": "This is not a key of this installation.",
+    "no-dispatch-secret": "Callbacks are verified, and no secret is configured to verify them with.",
+    "no-picture": "The camera has no picture yet.",
+    "no-such-camera": "No camera has this id.",
+    "no-such-case": "No case has this id.",
+    "no-such-dead-letter": "No dead letter has this id.",
+    "no-such-picture": "No picture has this reference.",
+    "not-ready": "New cases might not be shown; `reasons` says why.",
+    "picture-altered": "The picture no longer fits its hash and is not shown.",
+    "picture-gone": "A case names this picture, but it is no longer kept.",
+    "role-too-small": "The key's role does not allow this.",
+    "too-many-streams": "No more streams can be opened now.",
+    "unknown-host": "The Host header names another server: a sign of DNS rebinding.",
+    "view-behind": "The case view has not caught up yet; try again in a moment.",
+}
+"""Every kind of problem; `type` refers to its place in /docs. What HTTP itself says well enough is about:blank."""
+
+
 class Problem(HTTPException):
-    """An answer that is an error. `slug` names the kind (docs/api.md lists them); `more` are extension members."""
+    """An answer that is an error. `slug` is one of KINDS; `more` are extension members."""
 
     def __init__(
         self,
@@ -37,7 +66,7 @@ class Problem(HTTPException):
 def document(problem: Problem, instance: str) -> JSONResponse:
     """The problem as a response. `type` is a relative reference into the API's own documentation."""
     written = {
-        "type": f"/docs#{problem.slug}",
+        "type": f"/docs#{problem.slug}" if problem.slug in KINDS else "about:blank",
         "title": problem.slug.replace("-", " "),
         "status": problem.status_code,
         "detail": problem.detail,

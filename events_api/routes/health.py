@@ -14,7 +14,6 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
 
-from citybrain.errors import CityBrainError
 from events_api.parts import Given, Parts, Reader, heartbeats, is_fresh
 from events_api.problems import Problem
 from events_api.routes.cameras import STATES, all_shown
@@ -53,7 +52,7 @@ def _unready(given: Parts) -> list[str]:
     reasons = []
     try:
         lag = given.projector.lag()
-    except (CityBrainError, OSError) as error:
+    except Exception as error:  # noqa: BLE001 - whatever a bus raises, the answer is that it is not ready
         reasons.append(f"the bus cannot be read ({type(error).__name__})")
     else:
         if lag > _SMALL_LAG:

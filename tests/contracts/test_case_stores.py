@@ -1,0 +1,280 @@
+"""What every case store keeps: one transaction for cases and cursor, the newest version, and a list that pages without gaps."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from citybrain.domain.case import CaseEvent, CaseEventType, CaseState
+from citybrain.wire import case_fields, write_case_event
+from events_api.ports import LoggedEvent, SetAside, Wanted
+from events_api.store.sqlite import SqliteCases
+from tests.services.api_city import START, case, event, posted
+
+
+@pytest.fixture(params=[SqliteCases], ids=["sqlite"])
+def store(request, tmp_path):
+    opened = request.param(tmp_path / "view.db")
+    yield opened
+    opened.close()
+
+
+def logged(cursor: int, told: CaseEvent) -> LoggedEvent:
+    return LoggedEvent(cursor, told, write_case_event(told).decode())
+
+
+def filed(*cases) -> list[LoggedEvent]:
+    return [logged(cursor, event(each)) for cursor, each in enumerate(cases, 1)]
+
+
+def ids(found) -> list[str]:
+    return [each["id"] for each in found]
+
+
+def test_a_store_begins_with_nothing(store):
+    assert store.cursor() == 0
+    assert store.cases(Wanted(), limit=10) == []
+    assert store.case("case-1") is None
+    assert store.timeline("case-1") == []
+    assert store.counts() == {}
+
+
+def test_a_case_is_given_back_as_its_event_told_it(store):
+    told = case(1)
+    new = store.apply(filed(told), cursor=1)
+    assert store.case(told.id) == case_fields(told)
+    assert [each.raw for each in new] == [write_case_event(event(told)).decode()]
+
+
+def test_the_same_event_twice_changes_nothing(store):
+    told = filed(case(1))[0]
+    store.apply([told], cursor=1)
+    assert store.apply([told, replace(told, cursor=2)], cursor=2) == []
+    assert store.cursor() == 2
+    assert [each.cursor for each in store.timeline(told.event.case.id)] == [1]
+    assert store.counts() == {("illegal_parking", "filed"): 1}
+
+
+def test_an_older_version_that_comes_late_does_not_undo_a_newer_one(store):
+    first = case(1)
+    second = posted(first)
+    store.apply([logged(1, event(second, CaseEventType.DISPATCHED))], cursor=1)
+    store.apply([logged(2, event(first))], cursor=2)
+    found = store.case(first.id)
+    assert found is not None
+    assert found["state"] == "dispatched"
+    assert len(store.timeline(first.id)) == 2
+
+
+def test_a_message_that_cannot_be_read_is_set_aside_and_counted_once(store):
+    aside = SetAside(5, "specversion: expected '1.0'", "{}")
+    store.apply([aside], cursor=5)
+    store.apply([aside], cursor=5)
+    assert store.set_aside() == 1
+    assert store.cursor() == 5
+    assert store.events(after=0, limit=10) == []
+
+
+def test_when_a_batch_fails_half_way_neither_cases_nor_cursor_move(store):
+    store.apply(filed(case(1)), cursor=1)
+    good = logged(2, event(case(2)))
+    torn = LoggedEvent(3, event(case(3)), "no JSON")
+    with pytest.raises(ValueError, match="Expecting value"):
+        store.apply([good, torn], cursor=3)
+    assert store.cursor() == 1
+    assert store.case(case(2).id) is None
+    store.apply([good], cursor=2)
+    assert store.case(case(2).id) is not None
+
+
+def test_a_list_pages_through_every_case_once_newest_first(store):
+    chance = random.Random(7)
+    told = [case(n, at=START + timedelta(seconds=chance.randrange(12))) for n in range(60)]
+    store.apply(filed(*told), cursor=60)
+    seen: list[str] = []
+    after = None
+    while page := store.cases(Wanted(), limit=7, after=after):
+        seen += ids(page)
+        after = (page[-1]["filed_at"], page[-1]["id"])
+    assert seen == [each.id for each in sorted(told, key=lambda c: (c.filed_at, c.id), reverse=True)]
+
+
+def test_cases_that_come_in_while_paging_neither_repeat_nor_hide_the_rest(store):
+    store.apply(filed(*(case(n, at=START + timedelta(seconds=n)) for n in range(10))), cursor=10)
+    page = store.cases(Wanted(), limit=5)
+    store.apply([logged(11, event(case(99, at=START + timedelta(hours=1))))], cursor=11)
+    rest = store.cases(Wanted(), limit=50, after=(page[-1]["filed_at"], page[-1]["id"]))
+    assert len(set(ids(page) + ids(rest))) == 10
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (Wanted(scenes=("fire_risk",)), {2}),
+        (Wanted(scenes=("fire_risk", "waterlogging")), {2, 3}),
+        (Wanted(states=("dispatched",)), {4}),
+        (Wanted(cameras=("gd-0007",)), {3, 5}),
+        (Wanted(severities=("critical",)), {2}),
+        (Wanted(grid_cell="530111002"), {5}),
+        (Wanted(grid_cell="530111002001999"), {5}),
+        (Wanted(grid_cell="53011100%"), set()),
+        (Wanted(since=START + timedelta(minutes=4)), {4, 5, 6}),
+        (Wanted(until=START + timedelta(minutes=4)), {1, 2, 3}),
+        (Wanted(open=True), {1, 2, 3, 4, 5}),
+        (Wanted(open=False), {6}),
+        (Wanted(judged="confirmed"), {5}),
+        (Wanted(judged="none"), {1, 2, 3, 4}),
+        (Wanted(words=("积水",)), {3}),
+        (Wanted(words=("WX-00004",)), {4}),
+        (Wanted(words=("parking", "gd-0007")), {5}),
+        (Wanted(words=("%",)), set()),
+        (Wanted(words=("'; DROP TABLE cases; --",)), set()),
+        (Wanted(scenes=("illegal_parking",), open=True, until=START + timedelta(minutes=5)), {1, 4}),
+    ],
+    ids=str,
+)
+def test_filters_find_what_they_say(store, wanted, expected):
+    at = {n: START + timedelta(minutes=n) for n in range(1, 7)}
+    told = [
+        case(1, at=at[1]),
+        case(2, at=at[2], scene="fire_risk"),
+        case(3, at=at[3], scene="waterlogging", camera="gd-0007"),
+        posted(case(4, at=at[4])),
+        case(5, at=at[5], cameras=("gd-0001", "gd-0007"), grid_cell="530111002001999", judged="confirmed"),
+        case(6, at=at[6], state=CaseState.REJECTED, judged="rejected"),
+    ]
+    store.apply(filed(*told), cursor=6)
+    assert {int(id[-1]) for id in ids(store.cases(wanted, limit=50))} == expected
+
+
+def test_events_come_in_order_by_cursor_scene_and_type(store):
+    first, second = case(1), case(2, scene="fire_risk")
+    told = [event(first), event(second), event(posted(first), CaseEventType.DISPATCHED)]
+    store.apply([logged(10 * n, each) for n, each in enumerate(told, 1)], cursor=30)
+    assert [each.cursor for each in store.events(after=0, limit=10)] == [10, 20, 30]
+    assert [each.cursor for each in store.events(after=10, limit=1)] == [20]
+    assert [each.cursor for each in store.events(after=0, limit=10, scenes=["fire_risk"])] == [20]
+    dispatched = CaseEventType.DISPATCHED.value
+    assert [each.cursor for each in store.events(after=0, limit=10, types=[dispatched])] == [30]
+    assert [each.cursor for each in store.timeline(first.id)] == [10, 30]
+
+
+def test_an_effect_is_found_by_the_command_that_caused_it(store):
+    store.apply([logged(1, event(case(1), cause="act-a-1")), logged(2, event(case(2), cause="act-ab-1"))], cursor=2)
+    assert [each.cause for each in store.effects("act-a-")] == ["act-a-1"]
+    assert store.effects("act-b") == []
+
+
+def test_figures_are_counted_from_the_cases_as_they_are(store):
+    told = [case(1), posted(case(2)), posted(case(3), after_ms=12_000), case(4, scene="fire_risk")]
+    store.apply(filed(*told), cursor=4)
+    assert store.counts() == {
+        ("illegal_parking", "filed"): 1,
+        ("illegal_parking", "dispatched"): 2,
+        ("fire_risk", "filed"): 1,
+    }
+    assert store.latencies() == [0.9, 12.0]
+    assert store.latencies(since=START + timedelta(days=1)) == []
+
+
+def test_a_picture_is_known_while_a_case_names_it(store):
+    store.apply(filed(case(1)), cursor=1)
+    assert store.has_evidence("gd-0001/1.jpg")
+    assert not store.has_evidence("gd-0001/2.jpg")
+
+
+def test_a_reset_store_forgets_everything(store):
+    store.apply([*filed(case(1)), SetAside(2, "x", "y")], cursor=2)
+    store.reset()
+    assert (store.cursor(), store.set_aside(), store.counts()) == (0, 0, {})
+    store.apply(filed(case(1)), cursor=1)
+    assert ids(store.cases(Wanted(), limit=5)) == [case(1).id]
+
+
+def test_readers_on_other_threads_see_whole_batches_only(store):
+    torn: list[int] = []
+    done = threading.Event()
+
+    def watch():
+        while not done.is_set():
+            count = sum(store.counts().values())
+            torn.extend([count] if count % 10 else [])
+
+    readers = [threading.Thread(target=watch) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for batch in range(20):
+        numbers = range(batch * 10, batch * 10 + 10)
+        store.apply([logged(n + 1, event(case(n))) for n in numbers], cursor=batch * 10 + 10)
+    done.set()
+    for reader in readers:
+        reader.join()
+    assert torn == []
+    assert sum(store.counts().values()) == 200
+
+
+_WRITER = """
+import sys
+from pathlib import Path
+from events_api.store.sqlite import SqliteCases
+from tests.contracts.test_case_stores import logged
+from tests.services.api_city import case, event
+store = SqliteCases(Path(sys.argv[1]))
+cursor = store.cursor()
+while True:
+    batch = [logged(cursor + n, event(case(cursor + n))) for n in range(1, 8)]
+    cursor += 7
+    store.apply(batch, cursor=cursor)
+    print(cursor, flush=True)
+"""
+
+
+def test_a_kill_in_the_middle_leaves_cases_and_cursor_agreeing(tmp_path):
+    path, chance = tmp_path / "view.db", random.Random(3)
+    root = Path(__file__).parents[2]
+    for _ in range(4):
+        command = [sys.executable, "-c", _WRITER, str(path)]
+        environment = {**os.environ, "PYTHONPATH": str(root)}
+        with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=root, env=environment, text=True) as writer:
+            assert writer.stdout is not None
+            said = [int(writer.stdout.readline()) for _ in range(chance.randrange(2, 30))]
+            writer.send_signal(signal.SIGKILL)
+            rest = writer.stdout.read()
+        store = SqliteCases(path)
+        cursor = store.cursor()
+        assert cursor >= max([*said, *map(int, rest.split())])
+        assert sum(store.counts().values()) == cursor
+        assert len(store.events(after=0, limit=100_000)) == cursor
+        store.close()
+
+
+def test_a_damaged_view_is_made_anew(tmp_path):
+    path = tmp_path / "view.db"
+    path.write_bytes(b"this is no database" * 500)
+    store = SqliteCases(path)
+    assert store.cursor() == 0
+    store.apply(filed(case(1)), cursor=1)
+    store.close()
+
+
+def test_a_view_of_another_version_is_made_anew(tmp_path):
+    path = tmp_path / "view.db"
+    store = SqliteCases(path)
+    store.apply(filed(case(1)), cursor=1)
+    store.close()
+    with sqlite3.connect(path) as other:
+        other.execute("PRAGMA user_version = 99")
+    other.close()
+    again = SqliteCases(path)
+    assert again.cursor() == 0
+    again.close()
