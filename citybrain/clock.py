@@ -51,7 +51,10 @@ def instant(text: str) -> datetime:
         raise ValueError(f"expected an ISO 8601 instant such as 2026-11-21T08:00:00Z, got {text!r}") from None
     if at.tzinfo is None:
         raise ValueError(f"expected an instant with its offset, such as {text}Z, got {text!r}")
-    return at.astimezone(UTC)
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"expected an instant within the years 1 to 9999, got {text!r}") from None
 
 
 def iso(at: datetime) -> str:

@@ -36,7 +36,10 @@ def dumps(value: Any) -> bytes:
 def loads(raw: bytes | str) -> dict[str, Any]:
     """A JSON object. Raises Unreadable for anything else."""
     try:
-        value = json.loads(raw)
+        text = raw.decode() if isinstance(raw, bytes) else raw
+        value = json.loads(text)
+        if "\\u" in text:
+            dumps(value)  # half a surrogate pair is legal JSON that nobody could write again
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"expected JSON, got {raw[:60]!r} ({error})") from None
     if not isinstance(value, dict):
@@ -85,7 +88,7 @@ def read_detections(raw: bytes | str) -> Detections:
         seq=_need(fields, "seq", int),
         usable=_one_of(fields, "usable", Usable),
         looked=_one_of(fields, "looked", Looked),
-        clock_ok=bool(fields.get("clock_ok", True)),
+        clock_ok=_flag(fields, "clock_ok", default=True),
         stamps=_stamps(fields),
         model=_maybe(fields, "model", str),
         evidence=_maybe(fields, "evidence", str),
@@ -99,7 +102,10 @@ def _read_box(each: Any, where: str) -> Detection:
     confidence = each.get("confidence")
     if isinstance(confidence, bool) or not isinstance(confidence, int | float) or not 0 <= confidence <= 1:
         raise Unreadable(f"{where}.confidence: expected 0..1, got {confidence!r}")
-    return Detection(_need(each, "label", str), float(confidence), _box(each, where), _look(each.get("look"), where))
+    label = each.get("label")
+    if not isinstance(label, str):
+        raise Unreadable(f"{where}.label: expected str, got {label!r}")
+    return Detection(label, _written(confidence), _box(each, where), _look(each.get("look"), where))
 
 
 def _box(each: _Fields, where: str) -> Box:
@@ -109,9 +115,14 @@ def _box(each: _Fields, where: str) -> Box:
     ):
         raise Unreadable(f"{where}.box: expected four numbers, got {corners!r}")
     try:
-        return Box(*(float(value) for value in corners))
-    except ValueError as error:
-        raise Unreadable(f"{where}: {error}") from None
+        return Box(*(_written(value) for value in corners))
+    except (ValueError, OverflowError) as error:
+        raise Unreadable(f"{where}.box: {error}") from None
+
+
+def _written(value: float) -> float:
+    """As finely as it is written: a state that was stored and read again must be the state that was not."""
+    return round(float(value), 4)
 
 
 def _look(text: Any, where: str) -> bytes | None:
@@ -270,22 +281,23 @@ def case_fields(case: Case) -> dict[str, Any]:
 
 
 def read_case(fields: _Fields) -> Case:
-    title, location = _need(fields, "title", dict), fields.get("location")
+    _versioned(fields)
+    title = _need(fields, "title", dict)
     return Case(
         id=_need(fields, "id", str),
         scene=_need(fields, "scene", str),
         code=_need(fields, "code", str),
-        title=Text(str(title.get("zh", "")), str(title.get("en", ""))),
+        title=Text(_need(title, "zh", str), _need(title, "en", str)),
         severity=_need(fields, "severity", str),
         state=_one_of(fields, "state", CaseState),
-        cameras=tuple(_need(fields, "cameras", list)),
+        cameras=_cameras(fields),
         zone=_need(fields, "zone", str),
         place=_need(fields, "place", str),
         locality=_need(fields, "locality", str),
         grid_cell=_maybe(fields, "grid_cell", str),
-        location=None if location is None else (float(location["lon"]), float(location["lat"])),
+        location=_location(fields),
         label=_need(fields, "label", str),
-        confidence=float(fields.get("confidence", 0)),
+        confidence=_maybe_number(fields, "confidence") or 0.0,
         began_at=_instant(fields, "began_at"),
         confirmed_at=_instant(fields, "confirmed_at"),
         filed_at=_instant(fields, "filed_at"),
@@ -294,7 +306,7 @@ def read_case(fields: _Fields) -> Case:
         cleared_at=_maybe_instant(fields, "cleared_at"),
         closed_at=_maybe_instant(fields, "closed_at"),
         unseen_since=_maybe_instant(fields, "unseen_since"),
-        present=bool(fields.get("present", True)),
+        present=_flag(fields, "present", default=True),
         judged=_maybe(fields, "judged", str),
         light=_one_of(fields, "light", Light),
         stamps=_stamps(fields),
@@ -309,7 +321,7 @@ def read_case(fields: _Fields) -> Case:
         note=_maybe(fields, "note", str) or "",
         actor=_maybe(fields, "actor", str) or "",
         recurrence_of=_maybe(fields, "recurrence_of", str),
-        trial=bool(fields.get("trial", False)),
+        trial=_flag(fields, "trial", default=False),
         model=_maybe(fields, "model", str),
         config=_maybe(fields, "config", str),
         version=_need(fields, "version", int),
@@ -326,7 +338,9 @@ def evidence_fields(evidence: Evidence) -> dict[str, Any]:
     }
 
 
-def read_evidence(fields: _Fields) -> Evidence:
+def read_evidence(fields: Any) -> Evidence:
+    if not isinstance(fields, dict):
+        raise Unreadable(f"evidence: expected an object, got {fields!r}")
     return Evidence(
         ref=_need(fields, "ref", str),
         camera=_need(fields, "camera", str),
@@ -339,7 +353,7 @@ def read_evidence(fields: _Fields) -> Evidence:
 # -- fields -----------------------------------------------------------------------------------------------------------
 
 
-def _versioned(fields: dict[str, Any]) -> dict[str, Any]:
+def _versioned(fields: _Fields) -> _Fields:
     version = fields.get("v")
     if type(version) is not int or not 1 <= version <= VERSION:
         raise Unreadable(f"v: expected 1..{VERSION}, got {version!r}; a newer writer needs a newer reader")
@@ -361,9 +375,33 @@ def _maybe_number(fields: _Fields, name: str) -> float | None:
     value = fields.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e300:
         raise Unreadable(f"{name}: expected a number, got {value!r}")
     return float(value)
+
+
+def _flag(fields: _Fields, name: str, *, default: bool) -> bool:
+    value = fields.get(name, default)
+    if not isinstance(value, bool):
+        raise Unreadable(f"{name}: expected true or false, got {value!r}")
+    return value
+
+
+def _cameras(fields: _Fields) -> tuple[str, ...]:
+    cameras = _need(fields, "cameras", list)
+    if not cameras or not all(isinstance(each, str) for each in cameras):
+        raise Unreadable(f"cameras: expected one name at least, got {cameras!r}")
+    return tuple(cameras)
+
+
+def _location(fields: _Fields) -> tuple[float, float] | None:
+    location = _maybe(fields, "location", dict)
+    if location is None:
+        return None
+    lon, lat = _maybe_number(location, "lon"), _maybe_number(location, "lat")
+    if lon is None or lat is None:
+        raise Unreadable(f"location: expected lon and lat, got {location!r}")
+    return lon, lat
 
 
 def _one_of(fields: _Fields, name: str, kind: Any) -> Any:
@@ -375,9 +413,11 @@ def _one_of(fields: _Fields, name: str, kind: Any) -> Any:
 
 def _instant(fields: _Fields, name: str) -> datetime:
     try:
-        return instant(fields.get(name))  # type: ignore[arg-type]  # it raises ValueError for what is not text
+        at = instant(fields.get(name))  # type: ignore[arg-type]  # it raises ValueError for what is not text
     except ValueError as error:
         raise Unreadable(f"{name}: {error}") from None
+    # As finely as it is written: a state that was stored and read again must be the state that was not.
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
 
 def _maybe_instant(fields: _Fields, name: str) -> datetime | None:
@@ -385,10 +425,11 @@ def _maybe_instant(fields: _Fields, name: str) -> datetime | None:
 
 
 def _stamps(fields: _Fields) -> dict[str, datetime]:
-    stamps = fields.get("stamps") or {}
-    if not isinstance(stamps, dict):
-        raise Unreadable(f"stamps: expected an object, got {stamps!r}")
-    return {name: _instant(stamps, name) for name in stamps}
+    stamps = _maybe(fields, "stamps", dict) or {}
+    try:
+        return {name: _instant(stamps, name) for name in stamps}
+    except Unreadable as error:
+        raise Unreadable(f"stamps.{error}") from None
 
 
 def _iso(at: datetime | None) -> str | None:
