@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal, Protocol
 
-from citybrain.domain.command import Act, Delivered, Tick
+from citybrain.domain.command import Act, Command, Delivered, Tick
 from citybrain.domain.detection import Detections
 from citybrain.errors import Unreadable
 from citybrain.wire import COMMANDS, DETECTIONS, read_command, read_detections
@@ -54,14 +54,13 @@ class Pipeline:
 
     def step(self, topic: str, value: bytes, states: States) -> Effects:
         """What follows from one message."""
+        if topic not in (DETECTIONS, COMMANDS):
+            return Effects(set_aside=[SetAside("unknown", f"no topic {topic!r}")])
         try:
-            if topic == DETECTIONS:
-                return self.look(read_detections(value), states)
-            if topic == COMMANDS:
-                return self._command(value, states)
+            message = read_detections(value) if topic == DETECTIONS else read_command(value)
         except Unreadable as error:
             return Effects(set_aside=[SetAside("unreadable", str(error))])
-        return Effects(set_aside=[SetAside("unknown", f"no topic {topic!r}")])
+        return self.look(message, states) if isinstance(message, Detections) else self._command(message, states)
 
     def look(self, seen: Detections, states: States) -> Effects:
         """What follows from one look of a camera."""
@@ -76,8 +75,7 @@ class Pipeline:
             )
         return effects
 
-    def _command(self, value: bytes, states: States) -> Effects:
-        command = read_command(value)
+    def _command(self, command: Command, states: States) -> Effects:
         effects = Effects()
         match command:
             case Tick():
@@ -86,8 +84,10 @@ class Pipeline:
             case Delivered():
                 self._locality(command.locality, states, effects, partial(case_flow.delivered, command=command))
             case Act():
-                after, told, why = case_flow.act(states.locality(command.locality), command)
-                effects.localities[command.locality] = after
+                before = states.locality(command.locality)
+                after, told, why = case_flow.act(before, command)
+                if after is not before:
+                    effects.localities[command.locality] = after
                 effects.told += told
                 if why:
                     effects.set_aside.append(SetAside("refused", why))
