@@ -25,6 +25,7 @@ from citybrain.bus.local import append, connect, read
 from citybrain.clock import Clock, iso
 from citybrain.domain.case import CaseEvent
 from citybrain.domain.command import Delivered, Tick
+from citybrain.errors import Permanent, Transient
 from citybrain.ports import Acknowledgement, EvidenceStore, HotStore, Message, Notifier, Outgoing
 from citybrain.wire import CASE_EVENTS, COMMANDS, DETECTIONS, dumps, read_case_event, write_case_event, write_command
 from pipeline import ledger as entries
@@ -187,8 +188,11 @@ class Embedded:
         """Keep the pictures a case shows, before it is told: harmless when repeated, so it need not be in the commit."""
         if self._evidence is not None:
             for evidence in event.case.evidence:
-                if not self._evidence.keep(evidence.ref):
-                    log.warning("picture %s of %s is no longer there", evidence.ref, event.case.id)
+                try:
+                    if not self._evidence.keep(evidence.ref):
+                        log.warning("picture %s of %s is no longer there", evidence.ref, event.case.id)
+                except (Transient, Permanent) as error:
+                    log.error("picture not kept for %s: %s", event.case.id, error)  # noqa: TRY400  # the case matters more
 
     def _keep_aside(self, message: Message, aside: SetAside) -> None:
         self._set_aside[aside.kind] = self._set_aside.get(aside.kind, 0) + 1
