@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -44,6 +44,8 @@ class CameraSettings:
     masked_url: str
     look_every: timedelta = timedelta(seconds=1)
     detector: str | None = None
+    fixed: bool = True
+    """Whether its view stays where it is; a dome on patrol does not."""
 
     @property
     def id(self) -> str:
@@ -59,6 +61,14 @@ def build(settings: CameraSettings) -> Source:
 
 def load(folder: Path, faults: list[Fault]) -> list[CameraSettings]:
     """The cameras of a configuration folder, without the faulty ones; every fault is added, in the file's order."""
+    found_faults: list[Fault] = []
+    found = _cameras(folder, found_faults)
+    # A fault may quote what stands in the file: an address written in the wrong place keeps its password all the same.
+    faults.extend(replace(each, message=masked(each.message), key=masked(each.key)) for each in found_faults)
+    return found
+
+
+def _cameras(folder: Path, faults: list[Fault]) -> list[CameraSettings]:
     path = folder / FILE
     file = str(path)
     value = read(path, faults=faults)
@@ -72,6 +82,9 @@ def load(folder: Path, faults: list[Fault]) -> list[CameraSettings]:
     found: list[CameraSettings] = []
     for index, each in enumerate(whole.cameras):
         key = f"cameras[{index}]"
+        if not isinstance(each, dict):
+            faults.append(Fault(file, key, "is not a camera.", "Write its id, name and url as keys; see the example."))
+            continue
         entry = parse(_Entry, each, file=file, faults=faults, at=key)
         if entry is not None:
             settings = _settings(entry, folder, _Faults(file, key, faults))
@@ -82,38 +95,51 @@ def load(folder: Path, faults: list[Fault]) -> list[CameraSettings]:
     return found
 
 
-class _Location(Section):
-    lon: Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
-    lat: Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
+def _id(value: object) -> object:
+    if isinstance(value, str) and not _ID.fullmatch(value):
+        raise ValueError("expected up to 63 letters, digits, '.', '_' or '-', beginning with a letter or digit")
+    return value
 
 
-class _Zone(Section):
-    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
-    kind: ZoneKind
-    polygon: list[tuple[float, float]]
-    place: Annotated[str, Field(min_length=1)] | None = None
-    ground: list[tuple[float, float]] | None = None
+def _code(value: object) -> object:
+    if isinstance(value, int) and not isinstance(value, bool):
+        raise ValueError("must stand in quotes, or YAML reads a number")  # noqa: TRY004  # pydantic wants this one
+    if isinstance(value, str) and not re.fullmatch(r"\d{15}", value):
+        raise ValueError("expected 15 digits: district 6, street 3, community 3, sequence 3")
+    return value
 
 
 def _name(value: object) -> object:
     return Text(value, value) if isinstance(value, str) and value else value
 
 
-def _code(value: object) -> object:
-    if isinstance(value, int) and not isinstance(value, bool):
-        raise ValueError("must stand in quotes, or YAML reads a number")  # noqa: TRY004  # pydantic wants this one
-    return value
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_Id = Annotated[str, BeforeValidator(_id)]
+
+
+class _Location(Section):
+    lon: Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
+    lat: Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
+
+
+class _Zone(Section):
+    id: _Id
+    kind: ZoneKind
+    polygon: list[tuple[float, float]]
+    place: Annotated[str, Field(min_length=1)] | None = None
+    ground: list[tuple[float, float]] | None = None
 
 
 class _Entry(Section):
-    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+    id: _Id
     name: Annotated[Bilingual, BeforeValidator(_name)]
     url: str
     source: str | None = None
     location: _Location | None = None
-    grid_cell: Annotated[str, BeforeValidator(_code), Field(pattern=r"^\d{15}$")] | None = None
+    grid_cell: Annotated[str, BeforeValidator(_code)] | None = None
     detector: Annotated[str, Field(min_length=1)] | None = None
     look_every: Duration = timedelta(seconds=1)
+    fixed: bool = True
     zones: tuple[_Zone, ...] = ()
 
 
@@ -156,6 +182,7 @@ def _settings(entry: _Entry, folder: Path, faults: _Faults) -> CameraSettings | 
         masked_url=masked(entry.url),
         look_every=entry.look_every,
         detector=entry.detector,
+        fixed=entry.fixed,
     )
 
 

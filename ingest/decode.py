@@ -20,7 +20,7 @@ _LONGEST_SIDE_RATIO = 6.0  # stitched panoramas are 32:9 and 4:1; a damaged para
 _IN_BAND = ("h264", "hevc")
 _CONTEXTS = 8
 
-# H.264 flags what it had to conceal. HEVC and JPEG conceal in silence: they are told to stop at the first error instead.
+# H.264 flags what it concealed. HEVC and JPEG conceal in silence: they are told to stop at the first error instead.
 _STRICTNESS = {"hevc": {"err_detect": "explode"}, "mjpeg": {"err_detect": "explode"}}
 
 

@@ -37,8 +37,9 @@ class Sampler:
             due, _, camera = heapq.heappop(self._ready)
             self._queued.discard(camera)
             every = self._every[camera]
-            # Keyframes come with jitter: half an interval of grace keeps the average rate.
-            self._due[camera] = max(due + every, now + every / 2)
+            # Keyframes come with jitter: one that is a little late does not put off all that follow. One that is
+            # later than that waited for us, and takes its place behind everybody who waits longer.
+            self._due[camera] = due + every if now - due <= every / 4 else now + every
             taken.append(camera)
         return taken
 

@@ -44,10 +44,14 @@ def thumbnail(picture: Picture) -> Thumbnail:
 
 
 class Usability:
-    """One camera's verdicts, look by look. Raises Unreadable for a baseline that is not one."""
+    """One camera's verdicts, look by look. Raises Unreadable for a baseline that is not one.
 
-    def __init__(self, baseline: bytes = b"") -> None:
+    A camera that is not `fixed`, a dome on patrol, has no view to compare with: it is never blurred, occluded or moved.
+    """
+
+    def __init__(self, baseline: bytes = b"", *, fixed: bool = True) -> None:
         self._views = _read(baseline)
+        self._fixed = fixed
         self._digest = b""
         self._same_since: datetime | None = None
         self._last_at: datetime | None = None
@@ -68,6 +72,8 @@ class Usability:
             return Usable.DARK
         if frozen:
             return Usable.FROZEN
+        if not self._fixed:
+            return Usable.OK
         now = y_thumbnail.astype(np.float32)
         night = bool(now.mean() < _NIGHT)
         view = self._views.get(night)

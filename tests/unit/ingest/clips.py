@@ -37,6 +37,7 @@ def make_clip(
     """Write a clip with a keyframe each `group` pictures."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream(CODECS[codec], rate=fps)
+        assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.time_base = Fraction(1, fps)
         quiet = f"keyint={group}:min-keyint={group}:scenecut=0:bframes={b_frames}:open-gop=0:log-level=none"
