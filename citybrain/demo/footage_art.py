@@ -34,6 +34,13 @@ class CutOut:
     depth: float
     along: float
 
+    @property
+    def whole(self) -> bool:
+        """False where the edge of the picture cut the render off."""
+        rows, columns = self.alpha.shape[:2]
+        x0, y0, x1, y1 = self.box
+        return x0 > -2 and y0 > -2 and x1 < columns + 2 and y1 < rows + 2
+
 
 @dataclass(frozen=True)
 class Art:

@@ -16,7 +16,7 @@ import av
 import cv2
 import numpy as np
 
-from citybrain.demo.footage import compose
+from citybrain.demo.footage_picture import compose
 from citybrain.demo.footage_timeline import Timeline, load
 from citybrain.errors import ConfigError, Fault
 

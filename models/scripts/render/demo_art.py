@@ -35,7 +35,8 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=[])
     parser.add_argument("--zones", type=Path)
     parser.add_argument("--samples", type=int, default=24)
-    parser.add_argument("--no-cast", action="store_true", help="plates only, to look at a view")
+    parser.add_argument("--no-cast", action="store_true", help="plates only: a street changed, or to look at a view")
+    parser.add_argument("--cast", nargs="*", help="these cut-outs only, the rest of the art stays as it is")
     wanted = parser.parse_args()
     zones: dict[str, Any] = {}
     for path in sorted(wanted.timelines.glob("*.yaml")):
@@ -48,7 +49,14 @@ def main() -> None:
             wanted.zones.write_text(json.dumps(zones, indent=1))
         folder = wanted.timelines / "art" / path.stem
         folder.mkdir(parents=True, exist_ok=True)
-        render(timeline, spec, view, folder, samples=wanted.samples, cast=not wanted.no_cast)
+        studio.new_scene(samples=wanted.samples)
+        parts = street.build(spec)
+        studio.aim(view)
+        if wanted.cast is None:
+            render_plates(timeline, spec, view, folder, samples=wanted.samples)
+        if not wanted.no_cast:
+            stage = studio.Stage(parts, view, spec.sun if spec.light == "day" else None)
+            render_cast(timeline, view, stage, folder, only=wanted.cast)
         print(f"{path.stem}: {sum(f.stat().st_size for f in folder.iterdir()) // 1024} KiB", flush=True)
 
 
@@ -79,13 +87,10 @@ def zones_of(spec: street.Street, view: studio.View) -> dict[str, list[list[list
     return {kind: [p for p in polygons if len(p) > 2] for kind, polygons in found.items()}
 
 
-def render(
-    timeline: dict[str, Any], spec: street.Street, view: studio.View, folder: Path, *, samples: int, cast: bool
+def render_plates(
+    timeline: dict[str, Any], spec: street.Street, view: studio.View, folder: Path, *, samples: int
 ) -> None:
     scratch = folder / ".render.png"
-    studio.new_scene(samples=samples)
-    parts = street.build(spec)
-    studio.aim(view)
     write(folder / "plate.jpg", studio.shoot(scratch, samples=samples), [cv2.IMWRITE_JPEG_QUALITY, 88])
     water = timeline["scene"].get("flood")
     if water:
@@ -99,20 +104,26 @@ def render(
             colour=tuple(water["colour"]),
         )
         write(folder / "flooded.jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 88])
-        write(
-            folder / "rise.png",
-            np.where(mask > 127, np.minimum(rise, 254), 255).astype(np.uint8),
-            [cv2.IMWRITE_PNG_COMPRESSION, 9],
-        )
-    if not cast:
-        return
-    stage = studio.Stage(parts, view, spec.sun if spec.light == "day" else None)
-    described = {"matrix": view.matrix().round(6).tolist(), "flooded": bool(water), "cut_outs": {}}
+        rise = np.where(mask > 127, np.minimum(rise, 254), 255).astype(np.uint8)
+        write(folder / "rise.png", rise, [cv2.IMWRITE_PNG_COMPRESSION, 9])
+
+
+def render_cast(
+    timeline: dict[str, Any], view: studio.View, stage: studio.Stage, folder: Path, *, only: list[str] | None
+) -> None:
+    note = folder / "art.json"
+    known = json.loads(note.read_text(encoding="utf-8"))["cut_outs"] if only is not None else {}
     for name, entry in timeline["cast"].items():
-        cuts = cut_outs(entry, view, stage, scratch)
-        described["cut_outs"][name] = atlas(cuts, folder / f"{name}.webp")
-        print(f"  {name}: {len(cuts)}", flush=True)
-    (folder / "art.json").write_text(json.dumps(described, separators=(",", ":")))
+        if only is None or name in only:
+            cuts = cut_outs(entry, view, stage, folder / ".render.png")
+            known[name] = atlas(cuts, folder / f"{name}.webp")
+            print(f"  {name}: {len(cuts)}", flush=True)
+    described = {
+        "matrix": view.matrix().round(6).tolist(),
+        "flooded": "flood" in timeline["scene"],
+        "cut_outs": {name: known[name] for name in timeline["cast"]},
+    }
+    note.write_text(json.dumps(described, separators=(",", ":")), encoding="utf-8")
 
 
 def cut_outs(entry: dict[str, Any], view: studio.View, stage: studio.Stage, scratch: Path) -> list[dict[str, Any]]:

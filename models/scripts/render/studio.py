@@ -124,7 +124,7 @@ class Stage:
         path: Path,
         *,
         heading: float = 0.0,
-        samples: int = 14,
+        samples: int = 10,
     ) -> dict[str, object] | None:
         """Renders `thing` standing at `at`: BGRA `picture` at `corner` px, `box` px of the body, `depth` in metres."""
         thing.location, thing.rotation_euler = at, (0, 0, math.radians(heading))

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from citybrain.demo.footage import boxes_at, compose, load
-from citybrain.demo.footage_clip import build
-from citybrain.demo.footage_timeline import Timeline, value_at
+from citybrain.demo.footage import Timeline, boxes_at, build, compose, load
+from citybrain.demo.footage_timeline import value_at
 from citybrain.errors import ConfigError, Unreadable
 
 SHIPPED = Path(__file__).parents[3] / "configs" / "demo" / "footage"
