@@ -6,8 +6,8 @@ vehicle when it overlaps it, and looks like it where the overlap is in doubt or 
     overlap ≥ 0.55, seen a moment ago          the same
     overlap ≥ 0.55, after a gap                the same if it looks alike
     overlap ≥ 0.30                             the same if it looks very much alike
-    nothing matches, another thing in front    UNKNOWN: hidden, not gone
-    nothing matches, nothing in front          FALSE
+    nothing matches, a thing came in front     UNKNOWN: hidden, not gone
+    nothing matches, nothing came in front     FALSE
     a stranger stands there instead            over: it takes the place after `clear_after`
 """
 
@@ -34,7 +34,9 @@ ALIKE, VERY_ALIKE = 0.45, 0.65
 """Likeness of a standing vehicle's own thumbnails against those of others: docs/evaluation.md, "Looks of vehicles"."""
 LOOK_AFTER_S = 10.0
 HIDDEN = 0.3
-"""An anchor is hidden when another thing covers this share of its box."""
+"""An anchor is hidden when another thing covers this share of its box …"""
+BEFORE = 0.1
+"""… and more of it, by this much, than it did when the vehicle was last seen beside it."""
 DRIFT = 0.2
 FOOTPRINT = 0.4
 """The lower part of a vehicle's box is what stands on the ground; the rest leans over the zone's edge in perspective."""
@@ -64,7 +66,11 @@ class Config(Section):
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """A vehicle's place: box now and at first, first and last seen (epoch seconds), its look, and whether it has left."""
+    """A vehicle's place: box now and at first, first and last seen (epoch seconds), its look, and whether it has left.
+
+    `look_s` is when the look was last its own beyond doubt; `beside` are the boxes that reached over its place while it was
+    seen: what stood there then hides nothing now.
+    """
 
     box: Box
     origin: Box
@@ -72,6 +78,8 @@ class Anchor:
     seen_s: float
     label: str
     look: bytes | None
+    look_s: float
+    beside: tuple[Box, ...] = ()
     left: bool = False
 
     def as_json(self) -> dict[str, object]:
@@ -82,6 +90,8 @@ class Anchor:
             "seen_s": self.seen_s,
             "label": self.label,
             "look": base64.b64encode(self.look).decode() if self.look else None,
+            "look_s": self.look_s,
+            "beside": [box.as_list() for box in self.beside],
             "left": self.left,
         }
 
@@ -116,8 +126,10 @@ class Dwell:
         for each in standing:
             if id(each) not in taken and len(anchors) < MOST_ANCHORS:
                 place = _place(look, each)
-                anchors[place] = Anchor(each.box, each.box, now, now, each.label, each.look)
+                anchors[place] = Anchor(each.box, each.box, now, now, each.label, each.look, now)
                 matches[place] = each
+        for place, each in matches.items():
+            anchors[place] = replace(anchors[place], beside=_beside(anchors[place], each, look.seen.detections))
         strangers = {place for place in matches if anchors[place].first_s == now}
         for place, anchor in anchors.items():
             if place in matches:
@@ -162,6 +174,8 @@ def _anchor(fields: dict[str, object]) -> Anchor:
         seen_s=float(fields["seen_s"]),  # type: ignore[arg-type]
         label=str(fields["label"]),
         look=base64.b64decode(str(fields["look"])) if fields["look"] else None,
+        look_s=float(fields["look_s"]),  # type: ignore[arg-type]
+        beside=tuple(Box(*each) for each in fields["beside"]),  # type: ignore[attr-defined]
         left=bool(fields["left"]),
     )
 
@@ -204,10 +218,34 @@ def _same(anchor: Anchor, each: Detection, overlap: float, now: float) -> bool:
 
 def _seen_again(anchor: Anchor, each: Detection, now: float) -> Anchor:
     if anchor.left:  # back in its old place: the identity is the old one, the stay is new
-        return replace(anchor, box=each.box, origin=each.box, first_s=now, seen_s=now, look=each.look, left=False)
-    steady = anchor.box.overlap(each.box) >= SURE_OVERLAP and now - anchor.seen_s <= LOOK_AFTER_S
-    look = each.look if steady and each.look else anchor.look
-    return replace(anchor, box=anchor.box.toward(each.box, step=DRIFT), seen_s=now, look=look)
+        return Anchor(each.box, each.box, now, now, each.label, each.look, now)
+    seen = replace(anchor, box=anchor.box.toward(each.box, step=DRIFT), seen_s=now)
+    if each.look is None or anchor.box.overlap(each.box) < SURE_OVERLAP:
+        return seen
+    # The look follows the light, but not what only passes in front: a look unlike it must last before it is believed.
+    believed = (
+        anchor.look is None
+        or likeness(anchor.look, each.look) >= ALIKE
+        or (now - anchor.seen_s <= LOOK_AFTER_S < now - anchor.look_s)
+    )
+    return replace(seen, look=each.look, look_s=now) if believed else seen
+
+
+def _beside(anchor: Anchor, own: Detection, seen: Sequence[Detection]) -> tuple[Box, ...]:
+    """What reaches over a vehicle that is seen, other than a second box for itself."""
+    return tuple(
+        each.box
+        for each in seen
+        if anchor.box.covered_by(each.box) >= HIDDEN - BEFORE and own.box.overlap(each.box) < TWICE
+    )
+
+
+def _stood_there(anchor: Anchor, each: Detection) -> bool:
+    covered = anchor.box.covered_by(each.box)
+    return any(
+        box.overlap(each.box) >= SURE_OVERLAP and covered <= anchor.box.covered_by(box) + BEFORE
+        for box in anchor.beside
+    )
 
 
 def _unmatched(
@@ -222,7 +260,7 @@ def _unmatched(
     owner = {id(each): name for name, each in matches.items()}
     hidden = False
     for each in look.seen.detections:
-        if anchor.box.covered_by(each.box) < HIDDEN:
+        if anchor.box.covered_by(each.box) < HIDDEN or _stood_there(anchor, each):
             continue
         other = owner.get(id(each))
         if other is None or other in strangers:
