@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -18,6 +18,7 @@ from citybrain.errors import Fault
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+LONGEST = timedelta(days=3650)
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 
 
@@ -35,7 +36,10 @@ def duration(value: object) -> timedelta:
     parts = _DURATION.findall(text)
     if isinstance(value, bool) or not parts or "".join(number + unit for number, unit in parts) != text:
         raise ValueError(f"expected a duration such as 90s, 10m or 1h30m, got {value!r}")
-    return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if seconds > LONGEST.total_seconds():
+        raise ValueError(f"expected a duration of at most ten years, got {value!r}")
+    return timedelta(seconds=seconds)
 
 
 def duration_text(value: timedelta) -> str:
@@ -79,6 +83,9 @@ def read(path: Path, *, faults: list[Fault]) -> Any:
         where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "is not YAML"
         faults.append(Fault(shown, where, f"{problem}.", "Check the indentation and quotes there."))
+        return None
+    except (ValueError, RecursionError) as error:  # a date that no calendar has, a number of thousands of digits
+        faults.append(Fault(shown, "", f"holds a value that cannot be read ({error}).", "Put quotes around text."))
         return None
     if value is None:
         faults.append(Fault(shown, "", "is empty.", "See docs/configuration.md for what belongs there."))
@@ -177,6 +184,8 @@ def _mapping_once(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, An
     seen: set[Any] = set()
     for key_node, _ in node.value:
         key = loader.construct_object(key_node, deep=True)
+        if not isinstance(key, Hashable):
+            raise yaml.constructor.ConstructorError(None, None, "a key must be a word", key_node.start_mark)
         if key in seen:
             raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands here twice", key_node.start_mark)
         seen.add(key)
