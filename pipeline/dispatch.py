@@ -47,7 +47,7 @@ class Route(Match):
     """`hours` such as `08:00-18:00` in the city's own time; a span may pass midnight."""
 
     unit: str
-    deadline: Duration | None = None
+    deadline: Duration | None = Field(default=None, gt=timedelta())
     hours: str | None = Field(default=None, pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$")
 
     def is_on(self, minute: int) -> bool:
@@ -69,9 +69,9 @@ class Silence(Match):
     @field_validator("since", "until", mode="before")
     @classmethod
     def _instant(cls, value: object) -> datetime:
-        if isinstance(value, datetime):  # YAML reads an instant with an offset by itself
-            return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-        return instant(str(value))
+        if isinstance(value, datetime) and value.tzinfo is not None:  # YAML reads an instant with an offset by itself
+            return value.astimezone(UTC)
+        return instant(value.isoformat() if isinstance(value, datetime) else str(value))
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

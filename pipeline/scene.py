@@ -35,7 +35,7 @@ class CaseTerms(Section):
 
     code: str = Field(min_length=1)
     unit: str = Field(min_length=1)
-    deadline: Duration
+    deadline: Duration = Field(gt=timedelta())
     severity: Literal["low", "normal", "high", "critical"] = "normal"
     kind: Literal["event", "component"] = "event"
     quiet_after_reject: Duration = timedelta(minutes=30)
@@ -55,7 +55,7 @@ class SceneTest(Section):
 
     name: str = Field(min_length=1)
     looks: str = Field(min_length=1)
-    every: Duration = timedelta(minutes=1)
+    every: Duration = Field(default=timedelta(minutes=1), gt=timedelta())
     expect: tuple[str, ...] = ()
 
 
