@@ -231,6 +231,8 @@ class Outbox:
 def _only(endpoints: Collection[str] | None, *, alias: str = "o.") -> tuple[str, list[str]]:
     if endpoints is None:
         return "", []
+    if not endpoints:  # `IN ()` would leave a named index without use, which SQLite refuses
+        return f" AND {alias}endpoint IS NULL", []
     return f" AND {alias}endpoint IN ({', '.join('?' * len(endpoints))})", sorted(endpoints)
 
 
