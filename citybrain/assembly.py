@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -101,39 +101,50 @@ def check(folder: Path, *, say: Callable[[str], None]) -> list[Fault]:
 
 def read(folder: Path) -> tuple[Configuration | None, list[Fault]]:
     """The folder's configuration as far as it can be read, and every fault in it; None with a fault that is in its way."""
-    faults: list[Fault] = []
     if not folder.is_dir():
         return None, [Fault(str(folder), "", "there is no such folder.", "Name one with --config; see configs/.")]
+    faults: list[Fault] = []
     cameras = camera_config.load(folder, faults)
+    all_cameras = not faults
     detectors = detector_config.load(folder, faults=faults)
     scenes = {each.id: each for each in scene.load(folder / "scenes", faults=faults)}
     if not any((folder / "scenes").glob("*.yaml")):
         faults.append(Fault(str(folder / "scenes"), "", "holds no scene.", "Add one file for each; see docs/how-to/scene.md."))
     tables = codes.load(folder / "codes", faults=faults)
     views = {settings.id: settings.camera for settings in cameras}
-    routes = dispatch.load(folder / "routes.yaml", faults=faults, scenes=scenes, cameras=views)
-    codes.check_codes(list(scenes.values()), tables, faults=faults)
-    if detectors:
+    # What a faulty file would have offered is not known: nothing is blamed for naming it.
+    routes = dispatch.load(
+        folder / "routes.yaml",
+        faults=faults,
+        scenes=_names(folder / "scenes"),
+        cameras=views if all_cameras else None,
+    )
+    if len(tables) == len(_names(folder / "codes")):
+        codes.check_codes(list(scenes.values()), tables, faults=faults)
+    if set(detectors) == _names(folder / "detectors"):
         known = {label for settings in detectors.values() for label in labels_of(settings)}
         scene.check_labels(list(scenes.values()), known, faults=faults)
-        _check_detectors(cameras, detectors, str(folder / camera_config.FILE), faults)
+    _check_detectors(cameras, _names(folder / "detectors"), str(folder / camera_config.FILE), faults)
     _check_gaps(cameras, scenes, faults)
     if faults:
         return None, sorted(set(faults))
     return Configuration(folder, cameras, detectors, scenes, tables, routes, _revision(folder)), []
 
 
+def _names(folder: Path) -> set[str]:
+    return {path.stem for path in folder.glob("*.yaml")}
+
+
 def _check_detectors(
-    cameras: Sequence[CameraSettings], detectors: Mapping[str, DetectorSettings], file: str, faults: list[Fault]
+    cameras: Sequence[CameraSettings], detectors: Collection[str], file: str, faults: list[Fault]
 ) -> None:
-    for index, camera in enumerate(cameras):
-        key = f"cameras[{index}].detector"
+    for camera in cameras:
         if camera.detector is None and len(detectors) > 1:
-            names = ", ".join(detectors)
-            faults.append(Fault(file, key, "is missing, and there are several.", f"Name one of {names}."))
+            message = f"camera {camera.id!r} names none, and there are several."
+            faults.append(Fault(file, "detector", message, f"Name one of {', '.join(sorted(detectors))}."))
         elif camera.detector is not None and camera.detector not in detectors:
-            message = f"there is no detectors/{camera.detector}.yaml."
-            faults.append(Fault(file, key, message, did_you_mean(camera.detector, detectors)))
+            message = f"camera {camera.id!r} names {camera.detector!r}, and there is no detectors/{camera.detector}.yaml."
+            faults.append(Fault(file, "detector", message, did_you_mean(camera.detector, detectors)))
 
 
 def _check_gaps(cameras: Sequence[CameraSettings], scenes: Mapping[str, Scene], faults: list[Fault]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, field_validator, model_validator
 
 from citybrain.clock import instant
-from citybrain.configuration import Duration, Section, parse, read
+from citybrain.configuration import Duration, Section, did_you_mean, parse, read
 from citybrain.domain.camera import Camera
 from citybrain.errors import Fault
 from pipeline.scene import Scene, Status
@@ -108,8 +108,8 @@ class Decision:
     note: str = ""
 
 
-def load(path: Path, *, faults: list[Fault], scenes: Mapping[str, Scene], cameras: Mapping[str, Camera]) -> Routes:
-    """The routes of a folder, or none; faults are added, never raised."""
+def load(path: Path, *, faults: list[Fault], scenes: Collection[str], cameras: Collection[str] | None) -> Routes:
+    """The routes of a folder, or none; faults are added, never raised. `cameras` is None when they are not all known."""
     if not path.exists():
         return Routes()
     shown = str(path)
@@ -121,10 +121,10 @@ def load(path: Path, *, faults: list[Fault], scenes: Mapping[str, Scene], camera
         for index, match in enumerate(matches):
             if match.scene is not None and match.scene not in scenes:
                 message = f"there is no scene {match.scene!r}."
-                faults.append(Fault(shown, f"{name}[{index}].scene", message, f"Known: {', '.join(scenes)}."))
-            if match.camera is not None and match.camera not in cameras:
+                faults.append(Fault(shown, f"{name}[{index}].scene", message, did_you_mean(match.scene, scenes)))
+            if match.camera is not None and cameras is not None and match.camera not in cameras:
                 message = f"there is no camera {match.camera!r}."
-                faults.append(Fault(shown, f"{name}[{index}].camera", message, "See cameras.yaml."))
+                faults.append(Fault(shown, f"{name}[{index}].camera", message, did_you_mean(match.camera, cameras)))
     return routes
 
 
