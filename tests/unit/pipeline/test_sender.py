@@ -212,6 +212,44 @@ async def test_when_two_cases_find_it_down_a_single_message_asks(city):
     assert len(set(city.receiver.seen[first_round:])) > 1, "the same case must not be the only one to ask"
 
 
+async def test_the_first_question_comes_soon_however_many_found_it_down(city):
+    city.put(*(f"{name}1" for name in "abcdefgh"))
+    city.receiver.failing = {"*": NotDelivered("connection failed")}
+    await city.sender.post_due()
+    for wait in (0.5, 1, 2, 4, 8, 16, 30, 30):
+        city.clock.advance(timedelta(seconds=wait - 0.01))
+        assert await city.sender.post_due() == 0
+        city.clock.advance(timedelta(seconds=0.01))
+        assert await city.sender.post_due() == 1
+
+
+async def test_while_a_question_is_unanswered_no_other_is_asked(city):
+    city.put(*(f"{name}1" for name in "abc"))
+    city.receiver.failing = {"*": NotDelivered("connection failed")}
+    await city.sender.post_due()
+    city.receiver.door.clear()
+    city.clock.advance(MINUTE)
+    asking = asyncio.create_task(city.sender.post_due())
+    await comes_true(lambda: len(city.receiver.seen) == 4)
+    city.clock.advance(MINUTE)
+    assert await city.sender.post_due() == 0
+    city.receiver.door.set()
+    assert await asking == 1
+
+
+async def test_a_message_under_way_is_not_posted_beside_itself(city):
+    city.put("a1", "a2")
+    city.receiver.door.clear()
+    posting = asyncio.create_task(city.sender.post_due())
+    await comes_true(lambda: city.receiver.seen)
+    city.put("b1")
+    also = asyncio.create_task(city.sender.post_due())
+    await comes_true(lambda: len(city.receiver.seen) == 2)
+    assert city.receiver.seen == ["a1", "b1"]
+    city.receiver.door.set()
+    assert (await posting, await also) == (1, 1)
+
+
 async def test_when_it_is_back_everything_that_failed_goes_at_once(city):
     names = "abcdefgh"
     city.put(*(f"{name}1" for name in names))
