@@ -63,6 +63,7 @@ class Circuit:
     """What the latest attempts say of one endpoint. Down means: only one message at a time asks, from `probe_at` on."""
 
     failed: set[str] = field(default_factory=set)
+    asking: bool = False
     probes: int = 0
     probe_at: datetime = _EVER
 
@@ -74,7 +75,7 @@ class Circuit:
         """It answered; true when it had been down."""
         was_down = self.is_down
         self.failed.clear()
-        self.probes = 0
+        self.probes, self.asking = 0, False
         return was_down
 
 
@@ -169,8 +170,8 @@ class Sender:
         for endpoint, circuit in self._circuits.items():
             busy = self._busy(endpoint)
             if circuit.is_down:
-                asking = busy == 0 and now >= circuit.probe_at
-                found = self._outbox.probes(endpoint, now) if asking else []
+                found = self._outbox.probes(endpoint, now) if busy == 0 and now >= circuit.probe_at else []
+                circuit.asking = circuit.asking or bool(found)
             else:
                 found = self._outbox.due(now, self._pace.at_once + busy, endpoints=[endpoint])
             for queued in found:
@@ -248,8 +249,8 @@ class Sender:
         circuit = self._circuits[queued.endpoint]
         was_down = circuit.is_down
         circuit.failed.add(queued.case)
-        if was_down and self._busy(queued.endpoint) == 1:  # it was the probe, not the rest of what found it down
-            circuit.probes += 1
+        circuit.probes += circuit.asking  # the rest of what found it down asks nothing
+        circuit.asking = False
         circuit.probe_at = now + max(self._pace.wait(circuit.probes, self._pace.longest_probe, self._random), asked)
         if circuit.is_down and not was_down:
             log.warning("%s is down: %s", queued.endpoint, reason)
