@@ -44,7 +44,7 @@ def make_torchvision_importable() -> bool:
     _kept_alive.append(library)
     importlib.import_module("torchvision")
     # torchvision.ops asks this question before each call, and would refuse although `nms` is there now.
-    importlib.import_module("torchvision.extension")._has_ops = lambda: True
+    importlib.import_module("torchvision.extension")._has_ops = lambda: True  # noqa: SLF001 - the only switch there is
     return True
 
 
