@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -44,7 +45,12 @@ class Gate:
             return False
         if not timedelta(0) <= at - self._seen_at < self._reaffirm_for:
             return False
-        return difference(self._reference, _grey(thumbnail)) < self._changed
+        new = _grey(thumbnail)
+        # Light seldom changes from one look to the next: the fit is made when the plain difference speaks against it.
+        return (
+            _largest(self._reference, new) < self._changed
+            or _largest(_relit(self._reference, new), new) < self._changed
+        )
 
     def saw(self, thumbnail: Plane, at: datetime) -> None:
         """The model has looked at this view: it is the reference from now on."""
@@ -56,13 +62,17 @@ class Gate:
         self._reference = self._seen_at = None
 
 
-def difference(old: _Grey, new: _Grey) -> float:
-    """How much the cell that differs most differs, in grey levels, after lighting and noise are taken out."""
+def _largest(old: _Grey, new: _Grey) -> float:
+    """How much the cell that differs most differs, in grey levels, beyond the noise that is in every cell."""
+    cells = _cells(np.abs(new - old))
+    return float(cells.max()) - min(float(np.median(cells)), _MOST_NOISE)
+
+
+def _relit(old: _Grey, new: _Grey) -> _Grey:
+    """The old view under the light of the new one."""
     gain, offset = _lighting(_cells(old), _cells(new))
-    expected = np.clip(old * gain + offset, 0, 255)
-    cells = _cells(np.abs(new - expected))
-    noise = min(float(np.median(cells)), _MOST_NOISE)
-    return float(cells.max()) - noise
+    relit: _Grey = np.clip(old * gain + offset, 0, 255)
+    return relit
 
 
 def _lighting(old: _Grey, new: _Grey) -> tuple[np.float32, np.float32]:
@@ -84,8 +94,8 @@ def _lighting(old: _Grey, new: _Grey) -> tuple[np.float32, np.float32]:
 
 
 def _cells(grey: _Grey) -> _Grey:
-    means: _Grey = grey.reshape(ROWS, CELL, COLUMNS, CELL).mean(axis=(1, 3))
-    return means
+    """Cell means: by a whole factor, INTER_AREA is the mean, a tenth of numpy's time for it."""
+    return np.asarray(cv2.resize(grey, (COLUMNS, ROWS), interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _grey(thumbnail: Plane) -> _Grey:
