@@ -208,4 +208,5 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("name", metavar="NAME", help="endtoend, chaos, …; `list` names them")
     bench.add_argument("--json", action="store_true", help="as JSON")
     bench.add_argument("--minutes", type=float, metavar="N", help="how long to run, where that can be chosen")
+    bench.add_argument("--clips", type=Path, metavar="DIR", help="the folder of public clips, for `clips` and `looks`")
     return parser

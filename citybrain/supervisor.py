@@ -37,9 +37,12 @@ class _Process:
 class Supervisor:
     """Keeps processes running. They die with it: each asks Linux for that when it starts (`citybrain.cli`)."""
 
-    def __init__(self, commands: Mapping[str, Sequence[str]], *, clock: Clock) -> None:
+    def __init__(
+        self, commands: Mapping[str, Sequence[str]], *, clock: Clock, environment: Mapping[str, str] | None = None
+    ) -> None:
         self._processes = [_Process(name, command) for name, command in commands.items()]
         self._clock = clock
+        self._environment = dict(os.environ if environment is None else environment)
         self._stop = threading.Event()
 
     def run(self) -> None:
@@ -69,7 +72,7 @@ class Supervisor:
         process.running, process.start_at = None, now + wait
 
     def _start(self, process: _Process, now: float) -> None:
-        environment = {**os.environ, "CITYBRAIN_PARENT": str(os.getpid())}
+        environment = {**self._environment, "CITYBRAIN_PARENT": str(os.getpid())}
         process.running = subprocess.Popen(process.command, env=environment)  # noqa: S603  # our own commands
         process.started, process.starts = now, process.starts + 1
         log.info("%s %s, pid %d", process.name, "started" if process.starts == 1 else "again", process.running.pid)

@@ -30,7 +30,7 @@ from pipeline.looks import likeness
 from pipeline.rules import Look, Memory, Observation
 
 SURE_OVERLAP, DOUBTFUL_OVERLAP = 0.55, 0.30
-ALIKE, VERY_ALIKE = 0.45, 0.65
+ALIKE, VERY_ALIKE = 0.60, 0.75
 """Likeness of a standing vehicle's own thumbnails against those of others: docs/evaluation.md, "Looks of vehicles"."""
 LOOK_AFTER_S = 10.0
 HIDDEN = 0.3
