@@ -139,20 +139,21 @@ def _build_stale(stale: list[Timeline], into: Path, progress: Progress) -> None:
         }
         while running:
             finished, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
-            _pass_on(said, progress)
+            _pass_on(said, progress, among={timeline.camera for timeline in running.values()})
             for future in finished:
                 timeline = running.pop(future)
                 future.result()
                 progress(timeline.camera, 1.0)
 
 
-def _pass_on(said: Any, progress: Progress) -> None:
+def _pass_on(said: Any, progress: Progress, *, among: set[str]) -> None:
     while True:
         try:
             camera, share = said.get_nowait()
         except Empty:
             return
-        progress(camera, share)
+        if camera in among:  # a share may arrive after its clip was finished
+            progress(camera, share)
 
 
 def _begin_worker(said: Any) -> None:
