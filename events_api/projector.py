@@ -15,7 +15,7 @@ from events_api.ports import CaseStore, LoggedEvent, SetAside, StoredEvent
 _log = logging.getLogger(__name__)
 
 _BATCH = 500
-_PATIENCE = timedelta(milliseconds=500)
+_PATIENCE = timedelta(milliseconds=200)
 
 
 class Projector:

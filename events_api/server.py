@@ -9,6 +9,8 @@ from fastapi import FastAPI
 
 from events_api.parts import Parts
 
+UNACKNOWLEDGED_MS = 30_000
+
 
 class Server(uvicorn.Server):
     """A server whose open streams end first; their clients resume by cursor."""
@@ -27,6 +29,13 @@ class Server(uvicorn.Server):
             )
         )
         self._app = app
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for server in getattr(self, "servers", ()):
+            for listening in server.sockets:
+                # Accepted connections inherit it: the kernel ends one whose client takes nothing or is no longer there.
+                listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         parts: Parts = self._app.state.parts
