@@ -17,18 +17,20 @@ class Sampler:
     def __init__(self) -> None:
         self._every: dict[str, float] = {}
         self._due: dict[str, float] = {}
+        self._turn: dict[str, int] = {}
         self._ready: list[tuple[float, int, str]] = []
         self._queued: set[str] = set()
         self._order = itertools.count()
 
     def add(self, camera: str, look_every: timedelta) -> None:
         self._every[camera] = look_every.total_seconds()
+        self._turn[camera] = next(self._order)
 
     def offer(self, camera: str, now: float) -> None:
         """The camera has a frame waiting. Saying it again changes nothing."""
         if camera not in self._queued:
             self._queued.add(camera)
-            heapq.heappush(self._ready, (self._due.setdefault(camera, now), next(self._order), camera))
+            heapq.heappush(self._ready, (self._due.setdefault(camera, now), self._turn[camera], camera))
 
     def take(self, now: float, limit: int) -> list[str]:
         """At most `limit` cameras whose time has come, the most overdue first; each counts as looked at now."""
@@ -40,6 +42,7 @@ class Sampler:
             # Keyframes come with jitter: one that is a little late does not put off all that follow. One that is
             # later than that waited for us, and takes its place behind everybody who waits longer.
             self._due[camera] = due + every if now - due <= every / 4 else now + every
+            self._turn[camera] = next(self._order)  # of two due together, the one seen longer ago comes first
             taken.append(camera)
         return taken
 

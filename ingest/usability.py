@@ -30,7 +30,7 @@ _HIDDEN = 0.5  # share of what was textured that must be flat
 _SOFT = 0.3  # sharpness left of what it was
 _ALIKE = 0.6  # correlation of the cells' means when it is the same view
 _SHIFT_PX, _PEAK = 4.0, 0.12  # thumbnail pixels (40 px at 1600), and how clear the correlation's peak must be
-_STRANGE = 0.15  # correlation of edges below which it is another view altogether
+_STRANGE = 0.3  # correlation of edges: of one street in one light 0.44 and more, of two streets up to 0.29
 _ADAPT_S = 600.0  # how fast the reference follows the light
 _MAGIC = b"cbu1"
 _WINDOW: _Float = np.asarray(cv2.createHanningWindow((WIDTH, HEIGHT), cv2.CV_32F), np.float32)
@@ -97,8 +97,11 @@ class Usability:
         if (_deviation(now) < _FLAT).mean() > 0.95:
             return Usable.OCCLUDED
         other = self._views.get(not night)
-        if other is not None and _compare(now, other) is Usable.MOVED and _shifted(now, other):
-            return Usable.MOVED
+        if other is not None:
+            # By another light edges differ: only what no light does is held against it.
+            usable = _compare(now, other)
+            if usable is Usable.OCCLUDED or _shifted(now, other):
+                return usable
         self._views[night] = now
         return Usable.OK
 

@@ -64,7 +64,7 @@ class Rtsp:
                 yield await slot.take()
         except CameraGone as gone:
             if gone.reason in ("silent", "garbage") and not reader.opened:
-                raise await _diagnosed(url, gone) from None
+                raise await _diagnosed(url, gone, waited=reader.waited) from None
             raise
         finally:
             reader.stop = True  # libav returns by itself within its time limit; nothing waits for it
@@ -118,6 +118,7 @@ class _Reader:
     slot: _Slot
     stop: bool = False
     opened: bool = False
+    waited: bool = False
     last_at: datetime | None = None
 
     def run(self) -> None:
@@ -130,9 +131,11 @@ class _Reader:
 
     def _read(self) -> None:
         options = _OPTIONS.get(urlsplit(self.url).scheme, _OPTIONS[""])
+        begun = time.monotonic()
         try:
             container = av.open(self.url, options=dict(options), timeout=(CONNECT_S, SILENT_S))
         except (av.error.FFmpegError, OSError, ValueError) as error:
+            self.waited = time.monotonic() - begun > 0.9 * CONNECT_S
             raise _gone(error, self.url, opening=True) from None
         self.opened = True
         with container:
@@ -219,7 +222,7 @@ def _gone(error: Exception, url: str, *, opening: bool) -> CameraGone:
     return CameraGone("garbage" if opening else "broken", detail)
 
 
-async def _diagnosed(url: str, gone: CameraGone) -> CameraGone:
+async def _diagnosed(url: str, gone: CameraGone, *, waited: bool) -> CameraGone:
     """libav does not tell a device that is silent from one that talks nonsense: ask it ourselves."""
     parts = urlsplit(url)
     if parts.scheme != "rtsp" or parts.hostname is None:
@@ -227,13 +230,15 @@ async def _diagnosed(url: str, gone: CameraGone) -> CameraGone:
     try:
         async with asyncio.timeout(2):
             reader, writer = await asyncio.open_connection(parts.hostname, parts.port or 554)
+            asked = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
             try:
-                writer.write(b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n")
+                writer.write(f"OPTIONS {asked} RTSP/1.0\r\nCSeq: 1\r\n\r\n".encode())
                 answer = await reader.read(16)
             finally:
                 writer.close()
     except (OSError, TimeoutError):
         return CameraGone("silent")
-    if not answer:
-        return CameraGone("silent")
-    return gone if answer.startswith(b"RTSP/") else CameraGone("garbage")
+    if answer and not answer.startswith(b"RTSP/"):
+        return CameraGone("garbage")
+    # It speaks RTSP, or nothing at all: what libav waited for in vain and then called invalid was silence.
+    return CameraGone("silent") if waited or not answer else gone

@@ -1,0 +1,232 @@
+"""Simulated cameras over real RTSP, real network process, real workers: one camera's trouble is its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from citybrain import wire
+from citybrain.clock import SystemClock
+from citybrain.demo.simulator import Simulator
+from citybrain.domain.camera import Camera, Text
+from citybrain.domain.detection import Detections, Looked, Usable
+from ingest import network
+from ingest.config import CameraSettings
+from ingest.secrets import masked
+from ingest.workers import WorkerPool
+from tests.unit.ingest.clips import make_clip
+
+PASSWORD = "planted-secret-7731"
+LOOK = timedelta(milliseconds=400)
+
+
+class Log:
+    """A bus that remembers."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, list[Detections]] = defaultdict(list)
+
+    def publish(self, topic: str, key: str, value: bytes) -> int:
+        assert topic == wire.DETECTIONS
+        self.seen[key].append(wire.read_detections(value))
+        return 1
+
+
+class Board:
+    """A hot store that remembers."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, bytes] = {}
+
+    def put(self, key: str, value: bytes, *, ttl: timedelta | None = None) -> None:
+        self.values[key] = value
+
+    def state(self, camera: str) -> dict:
+        return json.loads(self.values.get(f"camera/{camera}", b'{"state": "", "reason": "", "looks": 0}'))
+
+
+class City:
+    """What a test sees of a running network process."""
+
+    def __init__(self, pool: WorkerPool) -> None:
+        self.pool, self.bus, self.hot = pool, Log(), Board()
+
+    async def until(self, claim: Callable[[], bool], *, seconds: float = 45) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                while not claim():  # noqa: ASYNC110  # states are told by the second, and only read here
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            states = {key: json.loads(value) for key, value in self.hot.values.items()}
+            pytest.fail(f"it did not come true: {json.dumps(states, indent=1)}")
+
+    def is_in(self, camera: str, state: str, reason: str = "") -> bool:
+        now = self.hot.state(camera)
+        return (now["state"], now["reason"]) == (state, reason)
+
+    def looks(self, camera: str) -> int:
+        return self.hot.state(camera)["looks"]
+
+
+def camera(name: str, url: str) -> CameraSettings:
+    return CameraSettings(Camera(name, Text(name, name)), "rtsp", SecretStr(url), masked(url), LOOK)
+
+
+@asynccontextmanager
+async def running(cameras: list[CameraSettings], *options: str, workers: int = 1, **pool) -> AsyncIterator[City]:
+    command = [sys.executable, "-m", "tests.services.ingest_worker", "{fd}", *options]
+    city = City(WorkerPool(command, count=workers, **pool))
+    stop = asyncio.Event()
+    task = asyncio.create_task(
+        network.run(cameras, workers=city.pool, bus=city.bus, hot=city.hot, clock=SystemClock(), stop=stop)  # type: ignore[arg-type]
+    )
+    try:
+        yield city
+    finally:
+        pids = city.pool.pids
+        stop.set()
+        await asyncio.wait_for(task, 15)
+        assert city.pool.pids == []
+        for pid in pids:
+            with pytest.raises(ProcessLookupError):
+                os.kill(pid, 0)
+
+
+@pytest.fixture(scope="module")
+def footage(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("footage")
+    for index, name in enumerate(["street", "yard", "lane"]):
+        make_clip(folder / f"{name}.mp4", seconds=3, seed=index, group=4)
+    make_clip(folder / "avenue.mp4", codec="hevc", seconds=3, seed=9, group=4)
+    return folder
+
+
+@pytest.fixture
+async def simulator(footage) -> AsyncIterator[Simulator]:
+    async with Simulator(footage, users={"admin": PASSWORD}) as simulator:
+        yield simulator
+
+
+def at(simulator: Simulator, name: str, fault: str = "", password: str = PASSWORD) -> str:
+    return simulator.url(name, user="admin", password=password, fault=fault)
+
+
+@pytest.mark.timeout(180)
+async def test_bad_cameras_do_not_slow_good_ones_and_each_says_what_is_wrong_with_it(simulator, caplog, capfd):
+    caplog.set_level(logging.DEBUG)
+    bad = {
+        "password": (at(simulator, "street", password=PASSWORD + "x"), "refused", "wrong password"),
+        "missing": (at(simulator, "nowhere"), "refused", "not found"),
+        "away": (at(simulator, "street", "503"), "lost", "unavailable"),
+        "silent": (at(simulator, "street", "silent"), "lost", "silent"),
+        "garbage": (at(simulator, "street", "garbage"), "lost", "garbage"),
+        "stalled": (at(simulator, "street", "stall"), "lost", "silent"),
+        "keyless": (at(simulator, "street", "nokeyframe"), "lost", "no keyframe"),
+        "corrupt": (at(simulator, "street", "corrupt"), "lost", "no picture"),
+        "changed": (at(simulator, "street", "codec:avenue@3"), "lost", "codec changed"),
+        "short": (at(simulator, "street", "fin:0.1"), "lost", "ended"),
+        "off": (f"rtsp://admin:{PASSWORD}@127.0.0.1:9/street", "lost", "refused"),
+        "nameless": (f"rtsp://admin:{PASSWORD}@camera.invalid/street", "lost", "unresolvable"),
+    }
+    good = {name: at(simulator, name) for name in ("yard", "lane", "avenue")}
+    cameras = [camera(name, url) for name, url in good.items()]
+    cameras += [camera(name, url) for name, (url, _, _) in bad.items()]
+    async with running(cameras) as city:
+        waiting = dict(bad)
+        await city.until(lambda: all(city.is_in(name, "live") for name in good))
+        begun = {name: city.looks(name) for name in good}
+        started = asyncio.get_running_loop().time()
+
+        def all_told() -> bool:
+            for name, (_, state, reason) in list(waiting.items()):
+                if city.is_in(name, state, reason):
+                    del waiting[name]
+            return not waiting
+
+        await city.until(all_told, seconds=100)
+        elapsed = asyncio.get_running_loop().time() - started
+        for name in good:
+            now = city.hot.state(name)
+            assert now["state"] == "live"
+            assert now["reconnects"] == 0
+            assert now["looks"] - begun[name] >= 0.7 * elapsed / LOOK.total_seconds()
+            assert (now["codec"], now["width"], now["clock_ok"]) == ("hevc" if name == "avenue" else "h264", 320, True)
+        assert city.hot.state("password")["reason_zh"] == "用户名或密码错误"
+        told = city.bus.seen["missing"]
+        assert {(each.usable, each.looked) for each in told} == {(Usable.LOST, Looked.NOT)}
+        assert [each.seq for each in told] == list(range(1, len(told) + 1))
+        assert not any(city.bus.seen[name] for name in good)
+        beat = json.loads(city.hot.values["heartbeat/ingest/0"])
+        assert beat["pid"] == os.getpid()
+        assert beat["figures"]["cameras"]["live"] >= 3
+        everything = b"".join(city.hot.values.values()).decode() + caplog.text + "".join(capfd.readouterr())
+    assert PASSWORD not in everything
+    assert "admin:" not in everything
+    assert "wrong password" in caplog.text
+
+
+async def test_a_killed_worker_costs_the_frames_it_held_and_no_connection(simulator):
+    async with running([camera(name, at(simulator, name)) for name in ("yard", "lane")]) as city:
+        await city.until(lambda: city.is_in("yard", "live") and city.is_in("lane", "live"))
+        for _ in range(3):
+            (pid,) = city.pool.pids
+            os.kill(pid, signal.SIGKILL)
+            before = {name: city.looks(name) for name in ("yard", "lane")}
+            await city.until(lambda before=before: all(city.looks(name) > before[name] + 1 for name in before))
+        for name in ("yard", "lane"):
+            now = city.hot.state(name)
+            assert now["reconnects"] == 0
+            assert now["lost_looks"] <= 3
+            assert now["strikes"] == 0  # a SIGKILL comes from outside: nobody's picture did it
+        assert city.pool.figures()["restarts"] == 3
+
+
+async def test_a_camera_whose_pictures_crash_the_decoder_rests_and_the_others_go_on(simulator):
+    cameras = [camera(name, at(simulator, name)) for name in ("yard", "lane", "street")]
+    async with running(cameras, "--crash-on", "lane") as city:
+        await city.until(lambda: city.hot.state("lane").get("strikes") == 3)
+        before = {name: city.looks(name) for name in ("yard", "street")}
+        await city.until(lambda: all(city.looks(name) > before[name] + 5 for name in before))
+        assert city.hot.state("lane")["strikes"] == 3
+        assert city.hot.state("lane")["looks"] == 0
+        assert city.hot.state("yard")["strikes"] <= 1
+        assert city.hot.state("street")["strikes"] <= 1
+        assert city.hot.state("lane")["reason"] == "decoder crash"
+
+
+async def test_a_worker_that_hangs_is_killed_and_another_takes_its_place(simulator):
+    cameras = [camera(name, at(simulator, name)) for name in ("yard", "lane")]
+    async with running(cameras, "--hang-on", "lane", patience=timedelta(seconds=1)) as city:
+        await city.until(lambda: city.hot.state("lane").get("strikes") == 3)
+        before = city.looks("yard")
+        await city.until(lambda: city.looks("yard") > before + 5)
+
+
+async def test_a_camera_that_was_cut_off_comes_back_by_itself(simulator):
+    async with running([camera("yard", at(simulator, "yard"))]) as city:
+        await city.until(lambda: city.is_in("yard", "live"))
+        simulator.blackout("yard", True)
+        await city.until(lambda: city.hot.state("yard")["state"] == "lost")
+        await city.until(lambda: len(city.bus.seen["yard"]) >= 1)
+        simulator.blackout("yard", False)
+        await city.until(lambda: city.is_in("yard", "live"))
+        assert city.hot.state("yard")["reconnects"] >= 1
+
+
+async def test_a_camera_that_changes_its_codec_is_opened_anew(simulator):
+    async with running([camera("street", at(simulator, "street"))]) as city:
+        await city.until(lambda: city.is_in("street", "live"))
+        await simulator.recode("street", "avenue")
+        await city.until(lambda: city.hot.state("street")["codec"] == "hevc" and city.is_in("street", "live"))
