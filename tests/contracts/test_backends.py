@@ -3,18 +3,20 @@
 import importlib.util
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from citybrain.domain.detection import Detection
 from citybrain.domain.geometry import Box
-from citybrain.errors import ModelUnusable
+from citybrain.errors import Fault, ModelUnusable
 from citybrain.plugins import offered
 from citybrain.ports import Backend, Picture
 from detectors.batching import Detector, open_detector
-from detectors.config import SOCKET, Confidence, DetectorSettings, backend_file
+from detectors.config import SOCKET, Confidence, DetectorSettings, backend_file, load
 from detectors.letterbox import fit, input_shape
 from detectors.registry import find_models
 from detectors.verify import verify
@@ -37,19 +39,25 @@ class Trial:
     exact: bool
 
 
+def _assets() -> Path:
+    spec = importlib.util.find_spec("ultralytics")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "assets"
+
+
 Shown = tuple[list[Picture], list[dict[str, tuple[int, int]]]]
 
 
 def _photographs() -> Shown:
     if not HAS_ULTRALYTICS:
         pytest.skip("the photographs come with ultralytics, which is not installed (make install-ultralytics)")
-    spec = importlib.util.find_spec("ultralytics")
-    assert spec is not None
-    assert spec.origin is not None
-    assets = Path(spec.origin).parent / "assets"
-    # A bus with three people before it, one of them cut by the edge, and part of a fourth; two people.
-    shows = [{"bus": (1, 1), "person": (2, 4)}, {"person": (2, 2)}]
-    return [photograph(assets / "bus.jpg"), photograph(assets / "zidane.jpg")], shows
+    assets = _assets()
+    # Before a bus three people, one of them cut by the edge, and part of a fourth; two people. The tall one as a camera
+    # would see it: 4:3, so that every backend is fed the same pixels.
+    bus, people = photograph(assets / "bus.jpg"), photograph(assets / "zidane.jpg")
+    street = Picture(bus.y[300:908], bus.u[150:454], bus.v[150:454])
+    return [street, people], [{"person": (2, 4)}, {"person": (2, 2)}]
 
 
 def _drawn() -> Shown:
@@ -181,14 +189,38 @@ def test_two_runtimes_see_the_same_with_one_model(tmp_path):
     pictures, _ = _photographs()
     answers = []
     for name in ("openvino", "ultralytics"):
-        with open_detector(detector(tmp_path / name, backend=name, model="city-n", confidence=0.5)) as opened:
-            answers.append(opened.detect(pictures[1:])[0])
-    ours, theirs = (sorted(seen, key=lambda each: each.box.x1) for seen in answers)
-    assert [each.label for each in ours] == [each.label for each in theirs]
-    for one, other in zip(ours, theirs, strict=True):
-        # The same weights and the same pixels; half precision weights and another resampling of chroma in between.
-        assert one.box.overlap(other.box) > 0.95
-        assert one.confidence == pytest.approx(other.confidence, abs=0.05)
+        with open_detector(detector(tmp_path / name, backend=name, model="city-n", confidence=0.3)) as opened:
+            answers.append(opened.detect(pictures))
+    for ours, theirs in zip(*answers, strict=True):
+        # The same weights and the same pixels; half precision weights and another arithmetic in between. What one is
+        # sure of the other has at least seen.
+        assert _unmatched(ours, theirs) == _unmatched(theirs, ours) == []
+        assert len(ours) >= 2
+
+
+def _unmatched(sure: Sequence[Detection], seen: Sequence[Detection]) -> list[Detection]:
+    return [
+        one
+        for one in sure
+        if one.confidence >= 0.4
+        and not any(
+            one.label == other.label
+            and one.box.overlap(other.box) > 0.95
+            and one.confidence == pytest.approx(other.confidence, abs=0.05)
+            for other in seen
+        )
+    ]
+
+
+@pytest.mark.skipif(not HAS_ULTRALYTICS, reason="the photograph comes with ultralytics (make install-ultralytics)")
+def test_the_shipped_detector_sees_the_bus():
+    if not (find_models(ROOT / "configs") / "registry.yaml").is_file():
+        pytest.skip(f"there is no registry of models in {find_models(ROOT / 'configs')}")
+    faults: list[Fault] = []
+    settings = load(ROOT / "configs", faults=faults)["city"]
+    with open_detector(settings) as opened:
+        (seen,) = opened.detect([photograph(_assets() / "bus.jpg")])
+    assert [each.label for each in seen].count("bus") == 1
 
 
 @pytest.mark.parametrize("name", offered(SOCKET))
