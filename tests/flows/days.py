@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from citybrain.domain.detection import Usable
 from citybrain.domain.geometry import Box
-from tests.flows.street import A, B, C, FIRE, IN_FRONT_OF_A, Street, Thing, camera, city, scene
+from tests.flows.street import FIRE, IN_FRONT_OF_A, A, B, C, Street, Thing, camera, city, scene
 
 LENGTH = 420.0
 SCENES = [

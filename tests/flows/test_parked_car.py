@@ -2,10 +2,10 @@
 
 import pytest
 
-from citybrain.domain.detection import Usable
 from citybrain.domain.camera import Zone, ZoneKind
+from citybrain.domain.detection import Usable
 from citybrain.domain.geometry import Box, Polygon
-from tests.flows.street import A, B, C, IN_FRONT_OF_A, Street, Thing, camera, city, messages, replay, scene, told
+from tests.flows.street import IN_FRONT_OF_A, A, B, C, Street, Thing, camera, city, messages, replay, scene, told
 
 LEFT, RIGHT = Box(0.0, 0.42, 0.12, 0.75), Box(0.70, 0.42, 0.98, 0.75)
 

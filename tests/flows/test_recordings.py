@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from citybrain.bus.local import LocalBus
 from citybrain.clock import ManualClock
-from citybrain.domain.case import CaseAction, CaseEventType
+from citybrain.domain.case import Case, CaseAction, CaseEventType
 from citybrain.domain.command import Act, Delivered, Tick
 from citybrain.domain.geometry import Box
 from citybrain.wire import CASE_EVENTS, COMMANDS, DETECTIONS, read_case_event, write_case_event, write_command
@@ -20,7 +20,7 @@ from pipeline.runners.embedded import Embedded
 from pipeline.runners.memory import HeldStates
 from pipeline.runners.replay import Replay, restore, save
 from tests.flows.days import CAMERAS, LENGTH, TOWN, days
-from tests.flows.street import A, SECOND, START, Street, Thing, messages
+from tests.flows.street import SECOND, START, A, Street, Thing, messages
 
 PIPELINE = Pipeline(TOWN)
 MANY, FEW = settings(max_examples=40), settings(max_examples=15)
@@ -130,7 +130,8 @@ def test_commands_in_between_cut_anywhere_tell_the_same(day, seed, tmp_path_fact
 
 def _with_commands(day, random):
     """The looks, and commands about the cases that they made by then: of a run without commands, so some are refused."""
-    runner, cases, log = Replay(PIPELINE), {}, []
+    cases: dict[str, Case] = {}
+    runner, log = Replay(PIPELINE), []
     for look, value in zip(day, messages(day), strict=True):
         log.append((DETECTIONS, value))
         cases |= {event.case.id: event.case for event in runner.run([value])}
