@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -51,7 +51,7 @@ class File:
         self._loop = parse_qs(parts.query).get("loop", ["0"])[-1] not in ("0", "", "false", "no")
         self._camera, self._every, self._clock = config.camera, config.look_every, clock
 
-    async def frames(self) -> AsyncIterator[Frame]:
+    async def frames(self) -> AsyncGenerator[Frame, None]:
         start = self._clock.now()
         while True:
             looks = _looks(self._path, self._every.total_seconds())

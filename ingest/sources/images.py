@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -37,7 +37,7 @@ class Images:
         self._loop = parse_qs(parts.query).get("loop", ["0"])[-1] not in ("0", "", "false", "no")
         self._camera, self._every, self._clock = config.camera, config.look_every, clock
 
-    async def frames(self) -> AsyncIterator[Frame]:
+    async def frames(self) -> AsyncGenerator[Frame, None]:
         start, index = self._clock.now(), 0
         while True:
             for path in self._files():

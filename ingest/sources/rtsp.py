@@ -9,7 +9,7 @@ import asyncio
 import struct
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
@@ -53,7 +53,7 @@ class Rtsp:
     def __init__(self, config: Config, *, clock: Clock) -> None:
         self._camera, self._url, self._clock = config.camera, config.url.get_secret_value(), clock
 
-    async def frames(self) -> AsyncIterator[Frame]:
+    async def frames(self) -> AsyncGenerator[Frame, None]:
         url = await resolved(self._url)
         slot = _Slot(asyncio.get_running_loop())
         reader = _Reader(self._camera, url, self._clock, slot)

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,11 @@ class Board:
 
     def state(self, camera: str) -> dict:
         return json.loads(self.values.get(f"camera/{camera}", b'{"state": "", "reason": "", "looks": 0}'))
+
+
+def further(city: City, before: dict[str, int]) -> bool:
+    """Whether every camera has been looked at more than once since."""
+    return all(city.looks(name) > looks + 1 for name, looks in before.items())
 
 
 class City:
@@ -184,7 +190,7 @@ async def test_a_killed_worker_costs_the_frames_it_held_and_no_connection(simula
             (pid,) = city.pool.pids
             os.kill(pid, signal.SIGKILL)
             before = {name: city.looks(name) for name in ("yard", "lane")}
-            await city.until(lambda before=before: all(city.looks(name) > before[name] + 1 for name in before))
+            await city.until(partial(further, city, before))
         for name in ("yard", "lane"):
             now = city.hot.state(name)
             assert now["reconnects"] == 0

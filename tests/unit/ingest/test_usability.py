@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 import cv2
 import numpy as np
@@ -17,6 +18,7 @@ AT = datetime(2026, 11, 21, 8, tzinfo=UTC)
 WIDTH, HEIGHT = 640, 360
 
 
+@cache
 def scene(seed: int = 0, *, wide: bool = False) -> np.ndarray:
     """A street as luma: sky, walls with windows, a road, kerbs and clutter; `wide` for turning in it."""
     draw = np.random.default_rng(seed)
@@ -54,10 +56,10 @@ def night(luma: np.ndarray) -> np.ndarray:
 
 @pytest.fixture
 def known() -> Usability:
-    """A camera that has seen its street for a minute."""
+    """A camera that has seen its street for a while."""
     usability = Usability()
-    for second in range(60):
-        assert usability.judge(look(scene(), seed=second), AT + timedelta(seconds=second)) is Usable.OK
+    for step in range(6):
+        assert usability.judge(look(scene(), seed=step), AT + timedelta(seconds=10 * step)) is Usable.OK
     return usability
 
 
@@ -126,13 +128,13 @@ def test_a_turned_camera_that_is_turned_back_is_usable_again(known):
 
 def test_a_covered_lens_is_occluded(known):
     assert judged(known, np.full((HEIGHT, WIDTH), 110.0)) is Usable.OCCLUDED
-    mostly = scene()
+    mostly = scene().copy()
     mostly[:, : int(WIDTH * 0.85)] = 60
     assert judged(known, mostly) is Usable.OCCLUDED
 
 
 def test_a_lorry_in_front_of_the_lens_is_no_occlusion(known):
-    lorry = scene()
+    lorry = scene().copy()
     lorry[120:330, 180:400] = 200
     assert judged(known, lorry) is Usable.OK
 
@@ -143,10 +145,10 @@ def test_clouds_and_sun_change_nothing(known, gain):
 
 
 def test_dusk_is_followed_into_the_night(known):
-    for step in range(120):
-        share = step / 119
+    for step in range(60):
+        share = step / 59
         luma = scene() * (1 - share) + night(scene()) * share
-        assert known.judge(look(luma, seed=step), LATER + timedelta(seconds=30 * step)) is Usable.OK
+        assert known.judge(look(luma, seed=step), LATER + timedelta(seconds=60 * step)) is Usable.OK
 
 
 def test_the_night_remembers_its_own_view_across_a_restart(known):

@@ -1,0 +1,112 @@
+"""The simulated cameras as a viewer meets them: one story, the same for all, whenever they come."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+from pydantic import SecretStr
+
+from citybrain.clock import SystemClock
+from citybrain.demo.simulator import Simulator
+from citybrain.domain.frame import Frame
+from citybrain.errors import CameraGone
+from ingest.sources import rtsp
+from tests.unit.ingest.clips import make_clip
+
+
+@pytest.fixture(scope="module")
+def footage(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("footage")
+    make_clip(folder / "street.mp4", seconds=3, group=5)
+    return folder
+
+
+async def frames_of(url: str, count: int) -> list[Frame]:
+    frames: list[Frame] = []
+    source = rtsp.build(rtsp.Config(camera="a", url=SecretStr(url)))
+    async with asyncio.timeout(20), aclosing(source.frames()) as stream:
+        async for frame in stream:
+            frames.append(frame)
+            if len(frames) == count:
+                break
+    return frames
+
+
+async def test_all_viewers_see_the_same_pictures_at_the_same_time(footage):
+    async with Simulator(footage) as simulator:
+        first = asyncio.create_task(frames_of(simulator.url("street"), 6))
+        await asyncio.sleep(0.8)
+        second = await frames_of(simulator.url("street"), 3)
+        shown = {frame.packets[0]: frame.captured_at for frame in await first}
+    both = [frame for frame in second if frame.packets[0] in shown]
+    assert len(both) >= 2
+    for frame in both:
+        assert abs(frame.captured_at - shown[frame.packets[0]]) < timedelta(milliseconds=50)
+
+
+async def test_who_comes_back_finds_the_story_where_it_would_have_been(footage):
+    """The clip has six keyframes in its three seconds; the epoch says which of them is shown when."""
+    epoch = SystemClock().now() - timedelta(hours=5, seconds=1.1)
+    shown: dict[bytes, list[float]] = {}
+    for _ in range(2):  # two servers, one epoch: a restart of the simulator changes nothing either
+        async with Simulator(footage, epoch=epoch) as simulator:
+            for frame in await frames_of(simulator.url("street"), 7):
+                within = (frame.captured_at - epoch).total_seconds() % 3.0
+                shown.setdefault(frame.packets[0], []).append(within)
+    assert len(shown) == 6
+    for times in shown.values():
+        assert len(times) >= 2
+        assert max(times) - min(times) < 0.05
+
+
+async def test_time_goes_on_across_the_end_of_the_clip(footage):
+    async with Simulator(footage) as simulator:
+        frames = await frames_of(simulator.url("street"), 9)
+    steps = [(b.captured_at - a.captured_at).total_seconds() for a, b in pairwise(frames)]
+    assert steps == pytest.approx([0.5] * 8, abs=0.03)
+    assert all(frame.clock_ok for frame in frames)
+
+
+@pytest.mark.parametrize("fault", ["noreports", "clock:3600", "clock:-30"])
+async def test_a_camera_without_a_clock_or_with_a_wrong_one_is_timed_by_arrival(footage, fault):
+    async with Simulator(footage) as simulator:
+        frames = await frames_of(simulator.url("street", fault=fault), 3)
+    assert not any(frame.clock_ok for frame in frames)
+    assert all(abs(frame.captured_at - frame.received_at) < timedelta(seconds=1) for frame in frames)
+
+
+async def test_a_camera_that_is_cut_drops_its_viewers_and_nobody_elses(footage, tmp_path):
+    make_clip(footage / "yard.mp4", seconds=2, seed=4)
+    async with Simulator(footage) as simulator:
+        cut = asyncio.create_task(frames_of(simulator.url("street"), 50))
+        kept = asyncio.create_task(frames_of(simulator.url("yard"), 5))
+        while simulator.viewers("street") + simulator.viewers("yard") < 2:  # noqa: ASYNC110  # they connect by themselves
+            await asyncio.sleep(0.05)
+        simulator.cut("street", for_s=60)
+        with pytest.raises(CameraGone):
+            await cut
+        with pytest.raises(CameraGone):
+            await frames_of(simulator.url("street"), 1)
+        assert len(await kept) == 5
+        simulator.blackout("street", False)
+        assert len(await frames_of(simulator.url("street"), 1)) == 1
+
+
+async def test_a_fault_may_be_set_and_taken_back(footage):
+    async with Simulator(footage, faults={"street": "404"}) as simulator:
+        with pytest.raises(CameraGone, match="not found"):
+            await frames_of(simulator.url("street"), 1)
+        simulator.set_fault("street", None)
+        assert len(await frames_of(simulator.url("street"), 1)) == 1
+
+
+@pytest.mark.parametrize("name", ["../secret", "..%2Fsecret", "street/../../secret"])
+async def test_nothing_outside_the_folder_is_shown(footage, name):
+    make_clip(footage.parent / "secret.mp4", seconds=1)
+    async with Simulator(footage) as simulator:
+        with pytest.raises(CameraGone, match="not found"):
+            await frames_of(f"rtsp://127.0.0.1:{simulator.port}/{name}", 1)

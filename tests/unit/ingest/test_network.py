@@ -1,0 +1,192 @@
+"""What the network process decides: who is given to a worker, what a lost frame leaves, when blind is said."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from itertools import chain
+
+import pytest
+from pydantic import SecretStr
+
+from citybrain.clock import ManualClock
+from citybrain.domain.camera import Camera, Text
+from citybrain.domain.detection import Looked, Usable
+from citybrain.domain.frame import Frame
+from citybrain.errors import Unreadable
+from ingest.config import CameraSettings
+from ingest.network import Network
+from ingest.worker_port import LENGTH, Report, read_reports, write_reports
+from ingest.workers import WorkerPool
+
+AT = datetime(2026, 11, 21, 8, tzinfo=UTC)
+
+
+class Nowhere:
+    """A bus and a hot store that nothing is to reach: these tests look at what would be told."""
+
+
+class Street:
+    """Three cameras on one worker, driven by hand."""
+
+    def __init__(self, *names: str, workers: int = 1) -> None:
+        self.clock = ManualClock(AT)
+        cameras = [
+            CameraSettings(Camera(name, Text(name, name)), "rtsp", SecretStr("rtsp://x/y"), "rtsp://x/y")
+            for name in names
+        ]
+        pool = WorkerPool(["worker", "{fd}"], count=workers)
+        self.network = Network(cameras, workers=pool, bus=Nowhere(), hot=Nowhere(), clock=self.clock)  # type: ignore[arg-type]
+        assert isinstance(self.network._writer, ThreadPoolExecutor)
+
+    def arrives(self, name: str) -> None:
+        each = self.network._cameras[name]
+        each.state.opened()
+        each.mailbox.put(Frame(name, "h264", (b"x",), self.clock.now(), self.clock.now()))
+        self.network._samplers[each.worker].offer(name, self.clock.monotonic())
+
+    def looked(self, frames: list[Frame], *, error: str | None = None) -> None:
+        usable = Usable.OK if error is None else Usable.LOST
+        self.network.done(
+            frames, [Report(each.camera, each.seq, usable, Looked.INFERRED, 640, 360, error) for each in frames]
+        )
+
+    def after(self, seconds: float) -> None:
+        self.clock.advance(timedelta(seconds=seconds))
+
+    def state(self, name: str):
+        return self.network._cameras[name].state
+
+
+@pytest.fixture
+def street():
+    street = Street("a", "b", "c")
+    yield street
+    street.network.close()
+
+
+def test_a_batch_holds_different_cameras_and_counts_each_look(street):
+    for name in ("a", "a", "b"):
+        street.arrives(name)
+    frames = street.network.take(0, 4)
+    assert [(each.camera, each.seq) for each in frames] == [("a", 1), ("b", 1)]
+    assert street.network.take(0, 4) == []
+
+
+def test_a_frame_lost_with_a_worker_leaves_a_gap(street):
+    street.arrives("a")
+    street.network.lost(street.network.take(0, 4), guilty=False)
+    street.after(1)
+    street.arrives("a")
+    (frame,) = street.network.take(0, 4)
+    assert frame.seq == 2
+    assert (street.state("a").lost_looks, street.state("a").strikes) == (1, 0)
+
+
+def test_a_suspected_camera_is_looked_at_alone(street):
+    street.arrives("b")
+    street.network.lost(street.network.take(0, 4), guilty=True)
+    street.after(2)
+    for name in ("a", "b", "c"):
+        street.arrives(name)
+    batches = [[each.camera for each in street.network.take(0, 4)] for _ in range(3)]
+    assert ["b"] in batches
+    assert sorted(chain.from_iterable(batches)) == ["a", "b", "c"]
+
+
+def test_three_crashes_and_the_camera_rests_for_a_minute(street):
+    for _ in range(3):
+        street.after(2)
+        street.arrives("a")
+        street.network.lost(street.network.take(0, 4), guilty=True)
+    street.after(2)
+    street.arrives("a")
+    assert street.network.take(0, 4) == []
+    assert street.state("a").reason == "decoder crash"
+    street.after(60)
+    street.arrives("a")
+    assert [each.camera for each in street.network.take(0, 4)] == ["a"]
+
+
+def test_a_camera_that_cannot_be_seen_is_said_to_be_blind_every_five_seconds(street):
+    told = []
+    street.state("a").failed("silent", AT)
+    for _ in range(21):
+        blind, _ = street.network.tick()
+        told += [each for each in blind if each.camera == "a"]
+        street.after(1)
+    assert [each.captured_at - AT for each in told] == [timedelta(seconds=s) for s in (5, 10, 15, 20)]
+    assert [each.seq for each in told] == [1, 2, 3, 4]
+    assert {(each.usable, each.looked) for each in told} == {(Usable.LOST, Looked.NOT)}
+
+
+def test_a_camera_that_is_seen_is_not_said_to_be_blind(street):
+    for _ in range(20):
+        for name in ("a", "b", "c"):
+            street.arrives(name)
+        street.looked(street.network.take(0, 4))
+        assert street.network.tick()[0] == []
+        street.after(1)
+
+
+def test_a_live_camera_whose_looks_stop_becomes_stale_and_then_blind(street):
+    street.arrives("a")
+    street.looked(street.network.take(0, 4))
+    street.after(9)
+    assert [each.camera for each in street.network.tick()[0]] == ["b", "c"]
+    street.after(2)
+    assert "a" in [each.camera for each in street.network.tick()[0]]
+    assert (street.state("a").state, street.state("a").reason) == ("stale", "silent")
+
+
+def test_a_state_is_told_when_it_changes_and_else_every_five_seconds(street):
+    told = []
+    for _ in range(11):
+        told.append([key for key, _ in street.network.tick()[1] if key == "camera/a"])
+        street.after(0.4)
+    assert [len(each) for each in told] == [1] + [0] * 10
+    street.state("a").failed("silent", AT)
+    assert "camera/a" in [key for key, _ in street.network.tick()[1]]
+
+
+def test_pictures_that_nobody_can_decode_for_a_while_are_hopeless(street):
+    each = street.network._cameras["a"]
+    for _ in range(20):
+        street.arrives("a")
+        street.looked(street.network.take(0, 4), error="expected a h264 picture, got none out of 1 packets")
+        street.after(1)
+    assert each.hopeless(street.clock.monotonic())
+    assert street.state("a").unreadable >= 3
+    street.arrives("a")
+    street.looked(street.network.take(0, 4))
+    assert not each.hopeless(street.clock.monotonic())
+
+
+def test_cameras_are_dealt_out_to_the_workers_and_stay_there():
+    street = Street("a", "b", "c", "d", workers=2)
+    for _ in range(3):
+        for name in "abcd":
+            street.arrives(name)
+        assert [each.camera for each in street.network.take(0, 4)] == ["a", "c"]
+        assert [each.camera for each in street.network.take(1, 4)] == ["b", "d"]
+        street.after(2)
+    street.network.close()
+
+
+def test_a_report_says_the_same_after_its_way():
+    reports = [
+        Report("a", 7, Usable.DARK, Looked.NOT, 640, 360, None, 0.01),
+        Report("b", 1, Usable.LOST, Looked.NOT, error="x"),
+    ]
+    assert read_reports(write_reports(reports)[LENGTH.size :]) == reports
+
+
+@pytest.mark.parametrize("body", [b"", b"{}x", b'[{"camera": "a"}]', b"[1]", b'{"ready": true}'])
+def test_what_is_no_report_says_so(body):
+    with pytest.raises(Unreadable, match="expected a worker's reports"):
+        read_reports(body)
+
+
+def test_a_worker_that_cannot_be_told_its_socket_is_refused():
+    with pytest.raises(ValueError, match=r"\{fd\}"):
+        WorkerPool(["worker"])
