@@ -1,0 +1,163 @@
+"""The projector takes in what the bus has and sets aside what it cannot read; the feed wakes whoever waits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+
+from citybrain.ports import Message
+from citybrain.wire import CASE_EVENTS, write_case_event
+from events_api.feed import Feed
+from events_api.ports import StoredEvent
+from events_api.projector import Projector
+from events_api.store.sqlite import SqliteCases
+from tests.services.api_city import START, case, event
+
+
+class ListBus:
+    """A bus in a list, whose offsets may have gaps, as those of shared logs do."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.broken: Exception | None = None
+
+    def put(self, offset: int, value: bytes) -> None:
+        self.messages.append(Message(offset, CASE_EVENTS, "k", value, START))
+
+    def publish(self, topic: str, key: str, value: bytes) -> int:
+        raise NotImplementedError
+
+    def read(self, topics: Sequence[str], *, after: int, limit: int = 500) -> list[Message]:
+        if self.broken:
+            raise self.broken
+        return [each for each in self.messages if each.offset > after][:limit]
+
+    def end(self, topic: str) -> int:
+        return self.messages[-1].offset if self.messages else 0
+
+    def wait(self, timeout: timedelta) -> bool:
+        return True
+
+    def close(self) -> None: ...
+
+
+def told(n: int) -> bytes:
+    return write_case_event(event(case(n)))
+
+
+@pytest.fixture
+def store(tmp_path):
+    opened = SqliteCases(tmp_path / "view.db")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def bus():
+    return ListBus()
+
+
+def test_a_step_takes_in_what_is_new_and_tells_it_after_the_commit(store, bus):
+    announced: list[tuple[list[int], int, int]] = []
+    projector = Projector(
+        bus, store, announce=lambda events, end: announced.append(([e.cursor for e in events], end, store.cursor()))
+    )
+    assert not projector.step()
+    bus.put(3, told(1))
+    bus.put(9, told(2))
+    assert projector.lag() == 9
+    assert projector.step()
+    assert announced == [([3, 9], 9, 9)]
+    assert not projector.step()
+    assert projector.lag() == 0
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"\xff",
+        b"[]",
+        b"null",
+        b"{}",
+        told(1).replace(b'"1.0"', b'"2.0"'),
+        told(1).replace(b'"lon":102.7411,', b""),
+        told(1).replace(b'"title":{', b'"title":[{').replace(b'"},"severity"', b'"}],"severity"'),
+        told(1).replace(b'"confidence":0.83', b'"confidence":"sure"'),
+        told(1)[:-20],
+    ],
+    ids=lambda value: value.decode("utf-8", "replace")[:20],
+)
+def test_what_cannot_be_read_is_set_aside_and_never_blocks(store, bus, value):
+    bus.put(1, value)
+    bus.put(2, told(2))
+    Projector(bus, store).step()
+    assert (store.cursor(), store.set_aside()) == (2, 1)
+    assert store.case(case(2).id) is not None
+
+
+def test_another_log_makes_the_view_begin_anew(store, bus):
+    store.apply([], cursor=100)
+    bus.put(5, told(1))
+    projector = Projector(bus, store)
+    assert projector.step()
+    assert store.cursor() == 0
+    assert projector.step()
+    assert store.cursor() == 5
+
+
+def test_an_empty_log_is_no_reason_to_forget(store, bus):
+    store.apply([], cursor=100)
+    assert not Projector(bus, store).step()
+    assert store.cursor() == 100
+
+
+def stored(cursor: int, *, scene: str = "fire_risk", type: str = "citybrain.case.filed") -> StoredEvent:
+    return StoredEvent(cursor, type, scene, f"case-{cursor}", None, "{}")
+
+
+async def test_events_in_memory_are_handed_on_by_cursor_scene_and_type(store):
+    feed = Feed(store)
+    feed.start()
+    feed.announce_from([stored(2), stored(4, scene="waterlogging"), stored(6, type="citybrain.case.closed")], 7)
+    await feed.change().wait()
+
+    async def after(cursor: int, **only) -> tuple[list[int], int]:
+        found, seen_to = await feed.after(cursor, limit=2, **only)
+        return [each.cursor for each in found], seen_to
+
+    assert await after(0) == ([2, 4], 4)
+    assert await after(4) == ([6], 7)
+    assert await after(7) == ([], 7)
+    assert await after(0, scenes=["waterlogging"]) == ([4], 7)
+    assert await after(0, types=["citybrain.case.closed"]) == ([6], 7)
+
+
+async def test_whoever_waits_is_woken_by_the_next_batch(store):
+    feed = Feed(store)
+    feed.start()
+    changed = feed.change()
+    feed.announce_from([stored(1)], 1)
+    async with asyncio.timeout(5):
+        await changed.wait()
+    assert feed.cursor == 1
+    assert not feed.change().is_set()
+
+
+async def test_an_effect_that_does_not_come_is_waited_for_no_longer_than_said(store):
+    feed = Feed(store)
+    feed.start()
+    assert await feed.effect("act-1", within=timedelta(milliseconds=10)) is None
+
+
+async def test_closing_ends_every_wait(store):
+    feed = Feed(store)
+    feed.start()
+    waiting = asyncio.create_task(feed.effect("act-1", within=timedelta(minutes=1)))
+    await asyncio.sleep(0)
+    feed.close()
+    async with asyncio.timeout(5):
+        assert await waiting is None
