@@ -109,7 +109,9 @@ def read(folder: Path) -> tuple[Configuration | None, list[Fault]]:
     detectors = detector_config.load(folder, faults=faults)
     scenes = {each.id: each for each in scene.load(folder / "scenes", faults=faults)}
     if not any((folder / "scenes").glob("*.yaml")):
-        faults.append(Fault(str(folder / "scenes"), "", "holds no scene.", "Add one file for each; see docs/how-to/scene.md."))
+        faults.append(
+            Fault(str(folder / "scenes"), "", "holds no scene.", "Add one file for each; see docs/how-to/scene.md.")
+        )
     tables = codes.load(folder / "codes", faults=faults)
     views = {settings.id: settings.camera for settings in cameras}
     # What a faulty file would have offered is not known: nothing is blamed for naming it.
@@ -143,7 +145,9 @@ def _check_detectors(
             message = f"camera {camera.id!r} names none, and there are several."
             faults.append(Fault(file, "detector", message, f"Name one of {', '.join(sorted(detectors))}."))
         elif camera.detector is not None and camera.detector not in detectors:
-            message = f"camera {camera.id!r} names {camera.detector!r}, and there is no detectors/{camera.detector}.yaml."
+            message = (
+                f"camera {camera.id!r} names {camera.detector!r}, and there is no detectors/{camera.detector}.yaml."
+            )
             faults.append(Fault(file, "detector", message, did_you_mean(camera.detector, detectors)))
 
 

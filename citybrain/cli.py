@@ -169,14 +169,18 @@ def _parser() -> argparse.ArgumentParser:
     for each in (up, api):
         address(each)
 
-    check = command("check", _lazily("check"), "read a configuration, run its scenes' tests, load its models: every fault")
+    check = command(
+        "check", _lazily("check"), "read a configuration, run its scenes' tests, load its models: every fault"
+    )
     config(check)
 
     replay = command("replay", _lazily("replay"), "case events of a recording, as JSON lines")
     config(replay)
     replay.add_argument("--camera", metavar="ID", help="whose view the video is")
     replay.add_argument("--start", type=_instant, default=_EPOCH, metavar="ISO", help="when the video began")
-    replay.add_argument("--detections", type=Path, metavar="FILE", help="a recording made by `record`, instead of a video")
+    replay.add_argument(
+        "--detections", type=Path, metavar="FILE", help="a recording made by `record`, instead of a video"
+    )
     replay.add_argument("--state", type=Path, metavar="FILE", help="go on from this snapshot, and leave one there")
     replay.add_argument("video", nargs="?", type=Path, metavar="VIDEO", help="a video, or a folder of pictures")
 

@@ -1,10 +1,10 @@
 """One look: from a frame to what the camera saw. The worker process runs it on live frames, replay on a recording.
 
-    frame ─► picture ─► thumbnail ─► usable? ─no─► detections: usable=dark …, looked=not
-                                        │yes
-                                     unchanged? ─yes─► the last detections again, looked=unchanged
-                                        │no
-                                     detector (batched over cameras) ─► looked=inferred, evidence
+frame ─► picture ─► thumbnail ─► usable? ─no─► detections: usable=dark …, looked=not
+                                    │yes
+                                 unchanged? ─yes─► the last detections again, looked=unchanged
+                                    │no
+                                 detector (batched over cameras) ─► looked=inferred, evidence
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+
+import cv2
 
 from citybrain import assembly, telemetry
 from citybrain.assembly import Configuration
@@ -217,14 +219,10 @@ class Worker:
             try:
                 picture = self._decoder.decode(frame)
             except Unreadable as error:
-                failed[frame.camera] = Report(
-                    frame.camera, frame.seq, Usable.LOST, Looked.NOT, error=str(error)
-                )
+                failed[frame.camera] = Report(frame.camera, frame.seq, Usable.LOST, Looked.NOT, error=str(error))
                 continue
             stamps = {"received": frame.received_at, "decoded": self._clock.now()}
-            glances.append(
-                Glance(frame.camera, picture, frame.captured_at, frame.seq, frame.clock_ok, stamps)
-            )
+            glances.append(Glance(frame.camera, picture, frame.captured_at, frame.seq, frame.clock_ok, stamps))
         seen = self._looking.look(glances)
         cost = (self._clock.monotonic() - began) / max(1, len(frames))
         reports = []
@@ -253,6 +251,7 @@ def main() -> None:
     parser.add_argument("--worker", type=int, required=True)
     arguments = parser.parse_args()
     telemetry.start_logging(f"worker-{arguments.worker}")
+    cv2.setNumThreads(1)  # one process a core: threads of its own would only fight the others
     os.nice(5)  # decoding and inference use what the others leave, or nothing would be posted under load
     clock = SystemClock()
     data: Path = arguments.data

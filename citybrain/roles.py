@@ -91,16 +91,14 @@ def run_ingest(config: Path, data: DataFolder, *, workers: int | None = None) ->
     pool = WorkerPool([*command, "--worker", "{worker}"], count=workers)
     bus, hot = LocalBus(data.database), SqliteHot(data.hot)
     stop = asyncio.Event()
-    _run(
-        network.run(configuration.cameras, workers=pool, bus=bus, hot=hot, clock=SystemClock(), stop=stop), stop
-    )
+    _run(network.run(configuration.cameras, workers=pool, bus=bus, hot=hot, clock=SystemClock(), stop=stop), stop)
 
 
 def run_pipeline(config: Path, data: DataFolder, *, dispatch: str | None) -> None:
     """The embedded pipeline and its sender, until told to stop."""
     configuration = assembly.load(config)
     clock = SystemClock()
-    notifiers: Mapping[str, Notifier] = {DISPATCH: _desk(dispatch, data, clock)} if dispatch else {}
+    notifiers: Mapping[str, Notifier] = {DISPATCH: _desk(dispatch, data)} if dispatch else {}
     embedded = Embedded(
         data.database,
         configuration.pipeline(),
@@ -174,7 +172,7 @@ class _Closing:
         self._connection.close()
 
 
-def _desk(url: str, data: DataFolder, clock: Clock) -> Notifier:
+def _desk(url: str, data: DataFolder) -> Notifier:
     """The dispatch system that the operator named: its address may be anywhere, loopback included."""
     secret = SecretStr(data.dispatch_secret())
     config = webhook.Config(

@@ -73,7 +73,7 @@ class Supervisor:
 
     def _start(self, process: _Process, now: float) -> None:
         environment = {**self._environment, "CITYBRAIN_PARENT": str(os.getpid())}
-        process.running = subprocess.Popen(process.command, env=environment)  # noqa: S603  # our own commands
+        process.running = subprocess.Popen(process.command, env=environment)  # our own commands
         process.started, process.starts = now, process.starts + 1
         log.info("%s %s, pid %d", process.name, "started" if process.starts == 1 else "again", process.running.pid)
 

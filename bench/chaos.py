@@ -1,0 +1,171 @@
+"""Everything dies, again and again, and the desk fails in every way it can: one problem must still be one case."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from bench.running import Running, machine, running, wait_until
+from citybrain.clock import SystemClock
+from citybrain.errors import Transient
+
+_CLOCK = SystemClock()
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What a demo clip tells: which scene, from which second to which, of how many, seen by which cameras."""
+
+    scene: str
+    cameras: tuple[str, ...]
+    from_s: float
+    to_s: float
+    clip_s: float
+
+
+STORIES = (
+    Story("illegal_parking", ("kerb-a", "kerb-b"), 17, 150, 200),
+    Story("illegal_parking", ("dark",), 16, 175, 210),
+    Story("waterlogging", ("flood",), 20, 190, 210),
+    Story("fire_risk", ("fire",), 18, 165, 190),
+    Story("stall_spillover", ("stalls",), 15, 160, 200),
+)
+"""As configs/demo/footage/*.yaml tell them; everything else in the demo is nothing."""
+
+SETTLED = timedelta(seconds=100)
+"""So long after its beginning a problem must have its case, whatever dies meanwhile: the longest hold, water's rise, repairs."""
+LEEWAY = timedelta(seconds=40)
+KILLS = ("worker", "worker", "ingest", "pipeline", "pipeline", "api", "up", "cameras", "desk")
+FAULTS = ("500", "slow", "hang", "drop", "repeat", "flaky")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One telling of a story: one case at the desk is right, none or two are wrong."""
+
+    story: Story
+    began_at: datetime
+    ended_at: datetime
+
+
+def measure(given: argparse.Namespace) -> dict[str, Any]:
+    """Problems and cases after so many minutes (default 30) of chaos; holds when they are one to one and the ledger balances."""
+    minutes = given.minutes or 30.0
+    seed = 20261121
+    with running() as city:
+        done = _disturb(city, minutes=minutes, random=random.Random(seed))  # a dice, not a secret
+        _calm(city)
+        found = city.get("/cases", desk=True)["cases"]
+        deliveries = city.get("/deliveries", desk=True)["deliveries"]
+        figures = city.get("/v1/stats")["figures"]
+        told = list(problems(city.city.epoch, until=_CLOCK.now()))
+    matched = match(told, [case["data"] for case in found])
+    result: dict[str, Any] = {
+        "machine": machine(),
+        "minutes": minutes,
+        "seed": seed,
+        "done": dict(sorted(done.items())),
+        "problems": len(told),
+        "cases_at_desk": len(found),
+        "lost": [_name(problem) for problem, cases in matched if not cases],
+        "twice": [_name(problem) for problem, cases in matched if len(cases) > 1],
+        "false": len(found) - sum(len(cases) for _, cases in matched),
+        "deliveries": len(deliveries),
+        "delivered_again": sum(1 for each in deliveries if each["count"] > 1),
+        "ids_twice": len(deliveries) - len({each["id"] for each in deliveries}),
+        "ledger_imbalance": sum(abs(v) for name, v in figures.items() if name.endswith(".imbalance")),
+        "set_aside": sum(v for name, v in figures.items() if name.startswith("pipeline.set_aside.")),
+    }
+    wrong = ("lost", "twice", "false", "ids_twice", "ledger_imbalance")
+    result["holds"] = bool(told) and not any(result[name] for name in wrong)
+    return result
+
+
+def problems(epoch: datetime, *, until: datetime) -> Iterator[Problem]:
+    """Every telling that began long enough before `until` to have its case."""
+    for story in STORIES:
+        began_at = epoch + timedelta(seconds=story.from_s)
+        while began_at + SETTLED < until:
+            yield Problem(story, began_at, began_at + timedelta(seconds=story.to_s - story.from_s))
+            began_at += timedelta(seconds=story.clip_s)
+
+
+def match(told: Sequence[Problem], cases: Sequence[dict[str, Any]]) -> list[tuple[Problem, list[str]]]:
+    """Each problem with the cases that are about it: same scene, one of its cameras, begun while it lasted."""
+
+    def about(case: dict[str, Any], problem: Problem) -> bool:
+        began_at = datetime.fromisoformat(case["began_at"])
+        return (
+            case["scene"] == problem.story.scene
+            and bool(set(case["cameras"]) & set(problem.story.cameras))
+            and problem.began_at - LEEWAY <= began_at <= problem.ended_at + LEEWAY
+        )
+
+    return [(problem, [case["id"] for case in cases if about(case, problem)]) for problem in told]
+
+
+def _disturb(city: Running, *, minutes: float, random: random.Random) -> Counter[str]:
+    """Kill and break at random until the time is up, closing as an operator what was seen to be over."""
+    done: Counter[str] = Counter()
+    until = _CLOCK.now() + timedelta(minutes=minutes)
+    next_at = _CLOCK.now() + timedelta(seconds=10)
+    while (now := _CLOCK.now()) < until:
+        with suppress(Transient):
+            _close_what_is_over(city)
+        if now >= next_at:
+            next_at = now + timedelta(seconds=random.uniform(3, 15))
+            if random.random() < 0.7:
+                role = random.choice(KILLS)
+                if city.kill(role, which=random.randrange(8)):
+                    done[f"killed {role}"] += 1
+            else:
+                fault = random.choice(FAULTS)
+                with suppress(Transient):
+                    city.set_desk(mode=fault, delay_s=random.uniform(1, 12), share=random.uniform(0.3, 1.0))
+                    done[f"desk {fault}"] += 1
+        elif random.random() < 0.05:
+            with suppress(Transient):
+                city.set_desk(mode="ok")
+        time.sleep(1)
+    return done
+
+
+def _calm(city: Running) -> None:
+    """Nothing more is broken: until every telling is decided and the outbox is empty."""
+    wait_until(lambda: _heals(city), timeout_s=60, what="the desk is well again")
+    wait_until(lambda: not _undecided(city), timeout_s=900, what="every telling is decided", every_s=2)
+    wait_until(
+        lambda: city.get("/readyz")["ready"] and city.get("/v1/stats")["figures"]["pipeline.outbox.waiting"] == 0,
+        timeout_s=180,
+        what="the outbox is empty",
+    )
+
+
+def _heals(city: Running) -> bool:
+    city.set_desk(mode="ok")
+    return True
+
+
+def _undecided(city: Running) -> bool:
+    with suppress(Transient):
+        _close_what_is_over(city)
+    now = _CLOCK.now()
+    begun = [problem.began_at for problem in problems(city.city.epoch, until=now + SETTLED)]
+    return any(now - SETTLED <= began_at <= now for began_at in begun)
+
+
+def _close_what_is_over(city: Running) -> None:
+    for case in city.get("/v1/cases?open=true&limit=200")["items"]:
+        if not case["present"]:
+            city.post(f"/v1/cases/{case['id']}/actions", {"action": "close", "reason": "handled"})
+
+
+def _name(problem: Problem) -> str:
+    return f"{problem.story.scene} {'+'.join(problem.story.cameras)} {problem.began_at:%H:%M:%S}"
