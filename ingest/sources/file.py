@@ -22,6 +22,10 @@ _LONGEST_GROUP = (
     600  # packets of one group kept to decode forward from; a longer group's later pictures are not looked at
 )
 
+# So that a packet says by itself what it is: parameter sets in front of every keyframe.
+_REWRITTEN = {"h264": "h264_mp4toannexb", "hevc": "hevc_mp4toannexb"}
+_NEEDS_CONTAINER = ("msmpeg4", "msmpeg4v1", "msmpeg4v2", "wmv1", "wmv2")
+
 
 class Config(Section):
     camera: str
@@ -87,14 +91,16 @@ def _looks(path: Path, every_s: float) -> Iterator[_Look | float]:
 
 def _of(container: av.container.InputContainer, stream: av.VideoStream, every_s: float) -> Iterator[_Look | float]:
     codec = stream.codec_context.codec.name
-    annex_b = av.BitStreamFilterContext(f"{codec}_mp4toannexb", stream) if codec in ("h264", "hevc") else None
-    header = b"" if annex_b else stream.codec_context.extradata or b""
+    if codec in _NEEDS_CONTAINER:
+        raise CameraGone("unreadable", f"{codec} pictures do not say their own size; convert the file to H.264")
+    rewrite = av.BitStreamFilterContext(_REWRITTEN[codec], stream) if codec in _REWRITTEN else None
+    header = b"" if codec in ("h264", "hevc") else stream.codec_context.extradata or b""
     step = float(1 / (stream.average_rate or 25))
     group: list[bytes] = []
     first: float | None = None
     at, shown, due, index = 0.0, 0.0, 0.0, 0
     for packet in container.demux(stream):
-        for each in (annex_b.filter(packet) if annex_b else [packet]) if packet.size else []:
+        for each in (rewrite.filter(packet) if rewrite else [packet]) if packet.size else []:
             stamp = each.pts if each.pts is not None else each.dts
             at = index * step if stamp is None or each.time_base is None else float(stamp * each.time_base)
             first = at if first is None else first
