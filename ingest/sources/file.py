@@ -18,9 +18,7 @@ from citybrain.configuration import Duration, Section
 from citybrain.domain.frame import Frame
 from citybrain.errors import CameraGone
 
-_LONGEST_GROUP = (
-    600  # packets of one group kept to decode forward from; a longer group's later pictures are not looked at
-)
+_LONGEST_GROUP = 600  # packets kept to decode forward from; what a longer group shows later is not looked at
 
 # So that a packet says by itself what it is: parameter sets in front of every keyframe.
 _REWRITTEN = {"h264": "h264_mp4toannexb", "hevc": "hevc_mp4toannexb"}
