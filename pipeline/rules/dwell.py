@@ -136,7 +136,7 @@ class Dwell:
                 withheld = "queue" if self._queues(anchor, anchors, matches) else ""
                 observations.append(Observation(place, Verdict.TRUE, (matches[place],), withheld=withheld))
             elif not anchor.left:
-                observations.append(_unmatched(place, anchor, anchors, matches, look, strangers))
+                observations.append(_unmatched(place, anchor, anchors, matches=matches, look=look, strangers=strangers))
         return {"anchors": {place: anchor.as_json() for place, anchor in anchors.items()}}, observations
 
     def _concerns(self, each: Detection, zone: Zone) -> bool:
@@ -240,18 +240,17 @@ def _beside(anchor: Anchor, own: Detection, seen: Sequence[Detection]) -> tuple[
     )
 
 
-def _stood_there(anchor: Anchor, each: Detection) -> bool:
-    covered = anchor.box.covered_by(each.box)
-    return any(
-        box.overlap(each.box) >= SURE_OVERLAP and covered <= anchor.box.covered_by(box) + BEFORE
-        for box in anchor.beside
-    )
+def _stood_there(anchor: Anchor, other: Box, before: Sequence[Box]) -> bool:
+    """Whether a thing that reaches over the place did so, as far as now, beside our vehicle before: it hides nothing new."""
+    covered = anchor.box.covered_by(other)
+    return any(box.overlap(other) >= SURE_OVERLAP and covered <= anchor.box.covered_by(box) + BEFORE for box in before)
 
 
 def _unmatched(
     place: str,
     anchor: Anchor,
     anchors: dict[str, Anchor],
+    *,
     matches: dict[str, Detection],
     look: Look,
     strangers: set[str],
@@ -260,15 +259,15 @@ def _unmatched(
     owner = {id(each): name for name, each in matches.items()}
     hidden = False
     for each in look.seen.detections:
-        if anchor.box.covered_by(each.box) < HIDDEN or _stood_there(anchor, each):
+        if anchor.box.covered_by(each.box) < HIDDEN or _stood_there(anchor, each.box, anchor.beside):
             continue
         other = owner.get(id(each))
         if other is None or other in strangers:
             hidden = True
             continue
         neighbour = anchors[other]
-        if neighbour.first_s <= anchor.seen_s:
-            continue  # it stood there beside ours before: it hides nothing that it did not hide then
+        if neighbour.first_s <= anchor.seen_s and _stood_there(anchor, each.box, (neighbour.origin,)):
+            continue  # the detector missed it when ours was last seen; it stood there all the same
         stood = neighbour.seen_s - neighbour.first_s
         if stood >= look.clear_after.total_seconds() and neighbour.box.overlap(anchor.box) >= DOUBTFUL_OVERLAP:
             return Observation(place, Verdict.FALSE, reason="replaced", over=True)
