@@ -179,11 +179,12 @@ class Looking:
         return self._eyes[camera]
 
     def _usability(self, camera: str) -> Usability:
+        fixed = self._settings[camera].fixed
         baseline = self._hot.get(f"baseline/{camera}") if self._hot is not None else None
         try:
-            return Usability(baseline or b"")
+            return Usability(baseline or b"", fixed=fixed)
         except Unreadable:
-            return Usability()  # what is hot may be lost; the view is learnt again
+            return Usability(fixed=fixed)  # what is hot may be lost; the view is learnt again
 
     def _detector(self, camera: str) -> Detector:
         settings = self._configuration.detector_of(self._settings[camera])

@@ -78,7 +78,7 @@ def _cameras(folder: Path, faults: list[Fault]) -> list[CameraSettings]:
     if whole is None:
         return []
     if not whole.cameras:
-        faults.append(Fault(file, "cameras", "names no camera.", "Add one; see docs/howto-camera.md."))
+        faults.append(Fault(file, "cameras", "names no camera.", "Add one; see docs/how-to/camera.md."))
     found: list[CameraSettings] = []
     for index, each in enumerate(whole.cameras):
         key = f"cameras[{index}]"

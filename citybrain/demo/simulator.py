@@ -4,7 +4,7 @@
     rtsp://127.0.0.1:8554/street         the clip street.mp4, for ever
     rtsp://127.0.0.1:8554/street?fault=loss:0.02      (see rtsp_faults.py)
 
-Pictures are never coded anew: what the clip holds is what is sent, at 0.3 CPU-ms per second and viewer.
+Pictures are never coded anew: what the clip holds is what is sent, at some 0.5 CPU-ms per second and viewer.
 """
 
 from __future__ import annotations
