@@ -1,0 +1,123 @@
+"""Who handles a case and by when, and whether they are told: by scene, camera, grid cell, hour and silence."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pydantic import ValidationError
+
+from pipeline.dispatch import Reason, Route, Routes, decide
+from tests.flows.street import camera, scene
+
+PARKING, HERE = scene(), camera(grid_cell="530111001001003")
+EIGHT = datetime(2026, 11, 21, 8, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def decision(routes=(), silences=(), *, at=EIGHT, where=HERE, what=PARKING, **more):
+    return decide(what, where, at, routes=Routes.model_validate({"routes": routes, "silences": silences} | more))
+
+
+def test_without_a_route_the_scene_says_who_and_by_when():
+    found = decision()
+    assert (found.dispatch, found.reason, found.unit) == (True, Reason.FIRST_NOTICE, "traffic_order")
+    assert found.due_at == EIGHT + 2 * HOUR
+
+
+@pytest.mark.parametrize(
+    ("hours", "shanghai", "on"),
+    [
+        ("08:00-18:00", "07:59", False),
+        ("08:00-18:00", "08:00", True),
+        ("08:00-18:00", "17:59", True),
+        ("08:00-18:00", "18:00", False),
+        ("22:00-06:00", "21:59", False),
+        ("22:00-06:00", "22:00", True),
+        ("22:00-06:00", "00:00", True),
+        ("22:00-06:00", "05:59", True),
+        ("22:00-06:00", "06:00", False),
+    ],
+)
+def test_hours_are_the_citys_own_and_may_pass_midnight(hours, shanghai, on):
+    hour, minute = map(int, shanghai.split(":"))
+    at = datetime(2026, 11, 21, hour, minute, tzinfo=UTC) - 8 * HOUR
+    found = decision([{"hours": hours, "unit": "patrol", "deadline": "1h"}], at=at)
+    assert (found.unit == "patrol") is on
+    assert found.due_at == at + (1 if on else 2) * HOUR
+
+
+def test_another_citys_hours_are_its_own():
+    route = {"hours": "08:00-09:00", "unit": "patrol"}
+    assert decision([route], timezone="UTC").unit == "patrol"
+    assert decision([route], timezone="Europe/Berlin").unit == "traffic_order"
+
+
+@pytest.mark.parametrize(
+    ("match", "fits"),
+    [
+        ({}, True),
+        ({"scene": "illegal_parking"}, True),
+        ({"scene": "fire_risk"}, False),
+        ({"camera": "gd-1"}, True),
+        ({"camera": "gd-2"}, False),
+        ({"grid_cell": "530111"}, True),
+        ({"grid_cell": "530112"}, False),
+        ({"scene": "illegal_parking", "camera": "gd-2"}, False),
+    ],
+)
+def test_what_a_route_does_not_say_matches_everything(match, fits):
+    assert (decision([match | {"unit": "patrol"}]).unit == "patrol") is fits
+    assert (decision([match | {"unit": "patrol"}], where=camera()).unit == "patrol") is (
+        fits and "grid_cell" not in match
+    )
+
+
+def test_the_first_route_that_matches_wins():
+    routes = [{"camera": "gd-2", "unit": "b"}, {"scene": "illegal_parking", "unit": "c"}, {"unit": "d"}]
+    assert decision(routes).unit == "c"
+
+
+def silence(since="2026-11-21T15:00:00+08:00", until="2026-11-21T17:00:00+08:00", **match):
+    return {"since": since, "until": until, "author": "li", "reason": "a fair"} | match
+
+
+@pytest.mark.parametrize(
+    ("at", "told"),
+    [(EIGHT - HOUR - timedelta(seconds=1), True), (EIGHT - HOUR, False), (EIGHT, False), (EIGHT + HOUR, True)],
+)
+def test_a_silence_lasts_from_its_since_to_its_until(at, told):
+    found = decision(silences=[silence()], at=at)
+    assert found.dispatch is told
+    assert found.reason is (Reason.FIRST_NOTICE if told else Reason.SILENCED)
+    assert found.note == ("" if told else "li: a fair")
+
+
+def test_a_silence_about_another_camera_silences_nothing():
+    assert decision(silences=[silence(camera="gd-2")]).dispatch
+
+
+def test_a_scene_on_trial_is_told_to_nobody_and_says_so():
+    found = decision(what=scene(status="trial"))
+    assert (found.dispatch, found.reason) == (False, Reason.TRIAL)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"routes": [{"unit": "a", "hours": "8:00-18:00"}]},
+        {"routes": [{"unit": "a", "hours": "08:00-24:00"}]},
+        {"routes": [{"unit": "a", "deadline": "0s"}]},
+        {"routes": [{"deadline": "1h"}]},
+        {"routes": [{"unit": "a", "grid_cell": "53011x"}]},
+        {"silences": [silence(since="2026-11-21T15:00:00")]},
+        {"silences": [silence(since=datetime(2026, 11, 21, 15))]},  # noqa: DTZ001  # as YAML gives one without offset
+        {"silences": [silence(until="2026-11-21T15:00:00+08:00")]},
+        {"timezone": "Mars/Olympus"},
+    ],
+)
+def test_what_is_no_route_or_silence_is_refused(wrong):
+    with pytest.raises(ValidationError):
+        Routes.model_validate(wrong)
+
+
+def test_an_hour_of_no_length_is_never_on():
+    assert not any(Route(unit="a", hours="08:00-08:00").is_on(minute) for minute in range(1440))
