@@ -23,7 +23,7 @@ from events_api.schemas import ActionAnswer, ActionRequest, CasePage, ShownCase,
 
 router = APIRouter(tags=["cases"])
 
-_EFFECT_WITHIN = timedelta(seconds=3)
+EFFECT_WITHIN = timedelta(seconds=3)
 _Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
@@ -107,7 +107,7 @@ async def act(
         await asyncio.to_thread(
             put, given, case, asked.action, id=command, actor=actor.name, reason=asked.reason, note=asked.note
         )
-        repeated = await given.feed.effect(command, within=_EFFECT_WITHIN)
+        repeated = await given.feed.effect(command, within=EFFECT_WITHIN)
     after = await asyncio.to_thread(given.store.case, id) or case
     answer = {"command": command, "applied": repeated is not None, "case": shown(after)}
     return JSONResponse(answer, status_code=202 if repeated is None else 200)

@@ -141,14 +141,13 @@ class EventStream(Response):
 
 
 def _written(event: StoredEvent) -> bytes:
-    return f"id: {event.cursor}\ndata: {event.raw.translate(_ONE_LINE)}\n\n".encode()
+    # Line ends stand between JSON's tokens only: within a string they are escaped.
+    line = event.raw.replace("\n", " ").replace("\r", " ")
+    return f"id: {event.cursor}\ndata: {line}\n\n".encode()
 
 
 def _mark(cursor: int) -> bytes:
     return f"id: {cursor}\n\n".encode()
-
-
-_ONE_LINE = {ord("\n"): " ", ord("\r"): " "}  # between JSON's tokens only: within a string they are escaped
 
 
 async def _either(changed: asyncio.Event, gone: asyncio.Task[None]) -> bool:

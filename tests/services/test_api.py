@@ -17,6 +17,7 @@ from citybrain.wire import CASE_EVENTS, DETECTIONS, dumps
 from events_api import schemas
 from events_api.ports import DeadLetter
 from events_api.problems import KINDS
+from events_api.routes import cases as cases_routes
 from tests.services.api_city import START, City, case, event, posted, serving
 
 SECRET = new_secret()
@@ -260,7 +261,8 @@ def test_confirming_reaches_the_commands_and_answers_with_its_effect(city, http)
     assert act.locality == case(1).locality
 
 
-def test_an_action_that_takes_long_is_accepted(city, http):
+def test_an_action_that_takes_long_is_accepted(city, http, monkeypatch):
+    monkeypatch.setattr(cases_routes, "EFFECT_WITHIN", timedelta(milliseconds=100))
     filed(city, http, case(1))
     answer = http.post(f"/v1/cases/{case(1).id}/actions", json={"action": "escalate"})
     assert answer.status_code == 202
@@ -288,7 +290,8 @@ def test_the_same_idempotency_key_acts_once_also_later(city, http):
     assert len(city.acts) == 1
 
 
-def test_two_presses_upon_one_version_are_one_command(city, http):
+def test_two_presses_upon_one_version_are_one_command(city, http, monkeypatch):
+    monkeypatch.setattr(cases_routes, "EFFECT_WITHIN", timedelta(milliseconds=100))
     filed(city, http, case(1))
     path = f"/v1/cases/{case(1).id}/actions"
     commands = {http.post(path, json={"action": "escalate"}).json()["command"] for _ in range(2)}
