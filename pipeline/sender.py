@@ -4,7 +4,8 @@
               │  ▲ │
               │  │ └──► refused     a dead letter
               ▼  │
-           failed: again after a random share of 0.5 s, 1 s, 2 s … 10 min; a dead letter after three days
+           failed: again after a random share of 0.5 s, 1 s, 2 s … 30 s, later a tenth of its age up to 10 min;
+                      a dead letter after three days
 
 A crash between the attempt and the commit means that the message is posted again under the same id. When two cases in
 a row find an endpoint failing it counts as down: then a single message asks, at least every 30 s, whether it is back,
@@ -238,8 +239,11 @@ class Sender:
         now = self._clock.now()
         reason = str(error)
         asked = timedelta(seconds=(error.retry_after_s if isinstance(error, NotDelivered) else None) or 0)
-        wait = max(self._pace.wait(queued.attempts, self._pace.longest_retry, self._random), asked)
-        if now - queued.waiting_since >= self._pace.give_up_after:
+        age = now - queued.waiting_since
+        # A short outage must not cost the only case of the hour ten minutes: nobody waits long beside how long it waited.
+        longest = min(self._pace.longest_retry, max(self._pace.longest_probe, age / 10))
+        wait = max(self._pace.wait(queued.attempts, longest, self._random), asked)
+        if age >= self._pace.give_up_after:
             self._outbox.bury(queued, f"given up after {duration_text(self._pace.give_up_after)}: {reason}")
             self._counts["given_up"] += 1
             log.warning("gave up %s of case %s for %s: %s", queued.id, queued.case, queued.endpoint, reason)
