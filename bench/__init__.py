@@ -10,7 +10,7 @@ from typing import Any
 
 from citybrain.errors import UsageError
 
-NAMES = ("chaos", "clips", "endtoend", "looks")
+NAMES = ("chaos", "clips", "endtoend", "looks", "parked")
 
 
 def run(given: argparse.Namespace) -> int:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from citybrain.clock import SystemClock, iso
-from citybrain.demo.city import DemoCity, Ports
+from citybrain.demo.city import CONFIG, DemoCity, Ports
 from citybrain.errors import Transient
 
 FOOTAGE = Path(__file__).parents[1] / "data" / "footage"
@@ -62,11 +62,15 @@ class Running:
 
     def kill(self, role: str, *, which: int = 0) -> bool:
         """SIGKILL one process of the role; false when none lives."""
+        return self.send(role, signal.SIGKILL, which=which)
+
+    def send(self, role: str, number: signal.Signals, *, which: int = 0) -> bool:
+        """Send one process of the role a signal; false when none lives."""
         pids = self.pids(role)
         if not pids:
             return False
         with suppress(ProcessLookupError):
-            os.kill(pids[which % len(pids)], signal.SIGKILL)
+            os.kill(pids[which % len(pids)], number)
         return True
 
     @staticmethod
@@ -84,11 +88,13 @@ class Running:
 
 
 @contextmanager
-def running(*, workers: int | None = None, keep: Path | None = None) -> Iterator[Running]:
+def running(
+    *, config: Path = CONFIG, footage: Path = FOOTAGE, workers: int | None = None, keep: Path | None = None
+) -> Iterator[Running]:
     """A demo city, ready: all roles answer. Ends with every process gone. Raises Transient when it does not get ready."""
     data = keep or Path(tempfile.mkdtemp(prefix="citybrain-"))
     clock = SystemClock()
-    city = DemoCity(data=data, footage=FOOTAGE, epoch=clock.now(), ports=Ports.free(), workers=workers)
+    city = DemoCity(data=data, footage=footage, epoch=clock.now(), ports=Ports.free(), config=config, workers=workers)
     city.build_footage(lambda _camera, _share: None)
     city = city.begin_at(clock.now())
     log = data / "log"
@@ -135,7 +141,7 @@ def seconds(later: str, earlier: str) -> float:
 def _command(city: DemoCity) -> list[str]:
     command = [sys.executable, "-m", "citybrain.demo", "--data", str(city.data), "--footage", str(city.footage)]
     command += ["--port", str(city.ports.wall), "--camera-port", str(city.ports.cameras)]
-    command += ["--desk-port", str(city.ports.desk), "--epoch", iso(city.epoch)]
+    command += ["--desk-port", str(city.ports.desk), "--epoch", iso(city.epoch), "--config", str(city.config)]
     return [*command, "--workers", str(city.workers)] if city.workers else command
 
 

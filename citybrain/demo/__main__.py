@@ -9,7 +9,7 @@ from pathlib import Path
 
 from citybrain import telemetry
 from citybrain.clock import SystemClock, instant
-from citybrain.demo.city import DemoCity, Ports
+from citybrain.demo.city import CONFIG, DemoCity, Ports
 from citybrain.errors import CityBrainError, ConfigError
 from citybrain.roles import DataFolder
 from citybrain.supervisor import Supervisor
@@ -28,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epoch=instant(given.epoch) if given.epoch else clock.now(),
         host=given.host,
         ports=Ports(given.port, given.camera_port, given.desk_port),
+        config=given.config,
         workers=given.workers,
     )
     try:
@@ -65,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m citybrain.demo", description="The bundled demo city.")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="where everything is kept")
     parser.add_argument("--footage", type=Path, metavar="DIR", help="where the clips are built (default: DATA/footage)")
+    parser.add_argument("--config", type=Path, default=CONFIG, metavar="DIR", help="another demo city, with its footage/")
     parser.add_argument("--host", default="127.0.0.1", help="address of the wall (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8000, help="port of the wall (default: %(default)s)")
     parser.add_argument("--camera-port", type=int, default=8554, help="port of the cameras (default: %(default)s)")

@@ -63,7 +63,7 @@ class DemoCity:
     def build_footage(self, progress: Callable[[str, float], None]) -> list[Path]:
         """Compose and encode the clips that are missing or out of date."""
         self.footage.mkdir(parents=True, exist_ok=True)
-        return footage_clip.build(CONFIG / "footage", self.footage, progress=progress)
+        return footage_clip.build(self.config / "footage", self.footage, progress=progress)
 
     def environment(self) -> Mapping[str, str]:
         """What the processes find in their environment."""
