@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ METRE = 1 / 111_195  # degrees of latitude
 def change(kind=KIND.BEGAN, *, place="gd-1/kerb/one", began=0, at=300, box=A, scene="illegal_parking", **more):
     camera, zone, *_ = place.split("/")
     when = START + at * SECOND
-    fields = {
+    fields: dict[str, Any] = {
         "label": "car",
         "confidence": 0.9,
         "observed_s": 290.0,
