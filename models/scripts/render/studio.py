@@ -193,7 +193,8 @@ def outline(matrix: Array, polygon: Sequence[tuple[float, float]], *, z: float =
     points = _clip(points, lambda p: p[2] - 1.0)
     for side in (lambda p: p[0], lambda p: WIDTH * p[2] - p[0], lambda p: p[1], lambda p: HEIGHT * p[2] - p[1]):
         points = _clip(points, side)
-    return [[round(float(p[0] / p[2] / WIDTH), 4), round(float(p[1] / p[2] / HEIGHT), 4)] for p in points]
+    # Clipped to the picture, so a negative figure can only be a rounded zero.
+    return [[round(abs(float(p[0] / p[2] / WIDTH)), 4), round(abs(float(p[1] / p[2] / HEIGHT)), 4)] for p in points]
 
 
 def _clip(points: Sequence[Array], inside) -> list[Array]:  # type: ignore[no-untyped-def]
