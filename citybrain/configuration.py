@@ -60,7 +60,15 @@ def _text(value: object) -> object:
     raise ValueError(f"expected both languages, {{zh: …, en: …}}, got {value!r}")
 
 
+def _some(value: object) -> timedelta:
+    found = duration(value)
+    if not found:
+        raise ValueError(f"expected a duration longer than nothing, such as 10m, got {value!r}")
+    return found
+
+
 Duration = Annotated[timedelta, BeforeValidator(duration)]
+SomeDuration = Annotated[timedelta, BeforeValidator(_some)]
 Bilingual = Annotated[Text, BeforeValidator(_text)]
 SectionT = TypeVar("SectionT", bound=BaseModel)
 
@@ -82,7 +90,8 @@ def read(path: Path, *, faults: list[Fault]) -> Any:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "is not YAML"
-        faults.append(Fault(shown, where, f"{problem}.", "Check the indentation and quotes there."))
+        remedy = getattr(error, "note", None) or "Check the indentation and quotes there."
+        faults.append(Fault(shown, where, f"{problem}.", remedy))
         return None
     except (ValueError, RecursionError) as error:  # a date that no calendar has, a number of thousands of digits
         faults.append(Fault(shown, "", f"holds a value that cannot be read ({error}).", "Put quotes around text."))
@@ -140,7 +149,14 @@ def _fault(model: type[BaseModel], error: Any, *, file: str, at: str) -> Fault:
     if kind == "missing":
         return Fault(file, key, "is missing.", f"Add `{last}`.")
     if kind in ("enum", "literal_error"):
-        return Fault(file, key, f"expected {error['ctx']['expected']}, got {error.get('input')!r}.")
+        expected, written = error["ctx"]["expected"], error.get("input")
+        near = difflib.get_close_matches(str(written), re.findall(r"'([^']*)'", expected), n=1)
+        remedy = f"Did you mean {near[0]!r}?" if near else ""
+        return Fault(file, key, f"expected {expected}, got {written!r}.", remedy)
+    if kind in ("model_type", "dict_type"):
+        return Fault(file, key, "expected keys with their values.", "Write `key: value`, one to a line.")
+    if kind == "too_short":
+        return Fault(file, key, f"expected {error['ctx']['min_length']} at least, got {error['ctx']['actual_length']}.")
     found = error.get("input")
     shown = f", got {found!r}" if isinstance(found, str | int | float) and repr(found) not in message else ""
     return Fault(file, key, f"{message[:1].lower()}{message[1:]}{shown}.")
@@ -187,7 +203,8 @@ def _mapping_once(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, An
         if not isinstance(key, Hashable):
             raise yaml.constructor.ConstructorError(None, None, "a key must be a word", key_node.start_mark)
         if key in seen:
-            raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands here twice", key_node.start_mark)
+            said = f"key {key!r} stands here twice"
+            raise yaml.constructor.ConstructorError(None, None, said, key_node.start_mark, "Keep one.")
         seen.add(key)
     loader.flatten_mapping(node)
     return loader.construct_mapping(node, deep=True)

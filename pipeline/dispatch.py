@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, field_validator, model_validator
 
 from citybrain.clock import instant
-from citybrain.configuration import Duration, Section, did_you_mean, parse, read
+from citybrain.configuration import Section, SomeDuration, did_you_mean, parse, read
 from citybrain.domain.camera import Camera
 from citybrain.errors import Fault
 from pipeline.scene import Scene, Status
@@ -47,7 +47,7 @@ class Route(Match):
     """`hours` such as `08:00-18:00` in the city's own time; a span may pass midnight."""
 
     unit: str
-    deadline: Duration | None = Field(default=None, gt=timedelta())
+    deadline: SomeDuration | None = None
     hours: str | None = Field(default=None, pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$")
 
     def is_on(self, minute: int) -> bool:

@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError
 
 from citybrain import plugins
-from citybrain.configuration import Bilingual, Duration, Section, did_you_mean, parse, read
+from citybrain.configuration import Bilingual, Duration, Section, SomeDuration, did_you_mean, parse, read
 from citybrain.domain.camera import ZoneKind
 from citybrain.errors import Fault, UnknownPlugin
 from pipeline.episode import Terms
@@ -35,7 +35,7 @@ class CaseTerms(Section):
 
     code: str = Field(min_length=1)
     unit: str = Field(min_length=1)
-    deadline: Duration = Field(gt=timedelta())
+    deadline: SomeDuration
     severity: Literal["low", "normal", "high", "critical"] = "normal"
     kind: Literal["event", "component"] = "event"
     quiet_after_reject: Duration = timedelta(minutes=30)
@@ -55,7 +55,7 @@ class SceneTest(Section):
 
     name: str = Field(min_length=1)
     looks: str = Field(min_length=1)
-    every: Duration = Field(default=timedelta(minutes=1), gt=timedelta())
+    every: SomeDuration = timedelta(minutes=1)
     expect: tuple[str, ...] = ()
 
 

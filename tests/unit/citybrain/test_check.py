@@ -1,0 +1,163 @@
+"""`citybrain check` names file, key, expectation and remedy of every fault at once, and says nothing of a good folder."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from citybrain import cli
+
+ROOT = Path(__file__).parents[3]
+CONFIGS = ROOT / "tests" / "configs"
+DURATION = "expected a duration such as 90s, 10m or 1h30m, got"
+STANDING = "scenes/standing.yaml"
+FAULTS = {
+    "scenes/a_list": f"{STANDING}: expected keys with their values. Write `key: value`",
+    "scenes/bare_number": f"{STANDING}: hold: {DURATION} 300.",
+    "scenes/code_in_no_table": f"{STANDING}: case.code: '05-06' is in no table of codes/. Did you mean '05-05'?",
+    "scenes/confidence_out_of_range": f"{STANDING}: when.min_confidence: input should be less than or equal to 1, got 45.",
+    "scenes/deadline_of_nothing": f"{STANDING}: case.deadline: expected a duration longer than nothing, such as 10m, got '0s'.",
+    "scenes/duplicate_key": f"{STANDING}: line 8, column 1: key 'hold' stands here twice. Keep one.",
+    "scenes/edge_the_wrong_way_round": f"{STANDING}: when: fewer_than must not exceed at_least, got 3 and 2.",
+    "scenes/empty": f"{STANDING}: is empty. See docs/",
+    "scenes/id_is_not_the_files_name": f"{STANDING}: id: 'parking' is not the file's name. Rename one to 'standing'.",
+    "scenes/inhibited_by_itself": f"{STANDING}: inhibited_by: 'standing' is no other scene. Known: burning.",
+    "scenes/inhibited_by_no_scene": f"{STANDING}: inhibited_by: 'burnin' is no other scene. Did you mean 'burning'?",
+    "scenes/label_no_detector_gives": f"{STANDING}: when.labels: 'truk' is not a label of any detector. Did you mean 'truck'?",
+    "scenes/max_gap_shorter_than_two_looks": f"{STANDING}: max_gap: 1s is too short for camera 'gd-0001', which is looked at"
+    " every 1s. Give at least 2s, or look more often.",
+    "scenes/missing_key": f"{STANDING}: hold: is missing. Add `hold`.",
+    "scenes/no_labels": f"{STANDING}: when.labels: expected 1 at least, got 0.",
+    "scenes/no_max_gap": f"{STANDING}: max_gap: must be longer than nothing. Give at least twice the look interval.",
+    "scenes/not_yaml": f"{STANDING}: line 3, column 7: expected ',' or '}}', but got ':'. Check the indentation and quotes",
+    "scenes/one_language": f"{STANDING}: title: expected both languages, {{zh: …, en: …}}, got {{'zh': '停放'}}.",
+    "scenes/one_test_only": f"{STANDING}: tests: expected 2 at least, got 1.",
+    "scenes/test_that_expects_nonsense": f"{STANDING}: tests: test 'a car that stays is a case': expected `begins 10m` or"
+    " `ends 25m`, got 'starts 5m'. See docs/",
+    "scenes/test_that_fails": f"{STANDING}: tests[0]: 'a car that stays is a case' expected [begins 4m, ends 14m],"
+    " got [begins 5m, ends 14m]. Correct the scene or the expectation.",
+    "scenes/test_with_a_word_unknown": f"{STANDING}: tests: test 'a car that only stops for a moment is none': cannot read"
+    " 'car@nowhere'; places are a, b, c, d, over-a, out. See docs/",
+    "scenes/test_without_a_count": f"{STANDING}: tests: test 'a car that only stops for a moment is none': looks must be"
+    " pairs such as `car x12`, got 'car x4 none'. See docs/",
+    "scenes/unknown_key": f"{STANDING}: holdd: is not a known key. Did you mean 'hold'?",
+    "scenes/unknown_rule": f"{STANDING}: rule: pipeline.rules has no 'dwel'; it has count, coverage, dwell, presence.",
+    "scenes/unknown_rule_option": f"{STANDING}: when.min_share: is not a known key. Did you mean 'min_inside'?",
+    "scenes/unknown_severity": f"{STANDING}: case.severity: expected 'low', 'normal', 'high' or 'critical', got 'urgent'.",
+    "scenes/unknown_status": f"{STANDING}: status: expected 'draft', 'trial' or 'live', got 'alive'. Did you mean 'live'?",
+    "scenes/unknown_unit": f"{STANDING}: hold: {DURATION} '5 minutes'.",
+    "scenes/unknown_zone_kind": f"{STANDING}: zone_kind: expected 'no_parking', 'roadway', 'pavement' or 'any', got 'kerb'.",
+    "codes/code_is_a_number": "codes/street.yaml: categories[1].code: input should be a valid string, got 505.",
+    "codes/code_of_another_form": "codes/street.yaml: categories[1].code: string should match pattern",
+    "codes/duplicate_code": "codes/street.yaml: categories: code '05-05' stands here twice. Keep one.",
+    "codes/one_language": "codes/street.yaml: categories[0].subcategory: expected both languages, {zh: …, en: …}, got 'Fire'.",
+    "codes/version_missing": "codes/street.yaml: version: is missing. Add `version`.",
+    "routes/deadline_of_nothing": "routes.yaml: routes[0].deadline: expected a duration longer than nothing, such as 10m, got '0s'.",
+    "routes/hours_without_minutes": "routes.yaml: routes[0].hours: string should match pattern",
+    "routes/silence_that_ends_before_it_begins": "routes.yaml: silences[0]: until must be later than since.",
+    "routes/silence_without_author": "routes.yaml: silences[0].author: is missing. Add `author`.",
+    "routes/silence_without_offset": "routes.yaml: silences[0].since: expected an instant with its offset, such as"
+    " 2026-11-21T00:00:00Z, got '2026-11-21T00:00:00'.",
+    "routes/unknown_camera": "routes.yaml: silences[0].camera: there is no camera 'gd-0002'. Did you mean 'gd-0001'?",
+    "routes/unknown_key": "routes.yaml: routes[0].unt: is not a known key. Did you mean 'unit'?",
+    "routes/unknown_scene": "routes.yaml: routes[0].scene: there is no scene 'standin'. Did you mean 'standing'?",
+    "routes/unknown_timezone": "routes.yaml: timezone: expected an IANA time zone such as Asia/Shanghai, got 'Asia/Kunming'.",
+    "folders/camera_of_no_detector": "cameras.yaml: detector: camera 'gd-0001' names 'citty', and there is no"
+    " detectors/citty.yaml. Did you mean 'city'?",
+    "folders/camera_of_which_detector": "cameras.yaml: detector: camera 'gd-0001' names none, and there are several."
+    " Name one of city, night.",
+}
+FOLLOWS = {
+    "scenes/max_gap_shorter_than_two_looks": f"{STANDING}: tests[0]",
+    "routes/unknown_key": "routes.yaml: routes[0].unit: is missing",
+}
+"""What else such a mistake makes wrong."""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """The good folder, over which a faulty one can be laid."""
+
+    def laid(*over: str) -> Path:
+        target = tmp_path / "city"
+        for each in ("folders/good", *over):
+            shutil.copytree(CONFIGS / each, target, dirs_exist_ok=True)
+        return target
+
+    return laid
+
+
+def check(target, capsys):
+    status = cli.run(["check", "--config", str(target)])
+    said = capsys.readouterr()
+    return status, [line.removeprefix(f"{target}/") for line in said.err.splitlines()], said.out
+
+
+def test_a_good_folder_is_found_good(folder, capsys):
+    status, faults, said = check(folder(), capsys)
+    assert (status, faults) == (0, [])
+    assert said == "1 cameras, 1 detectors, 2 scenes with 4 tests\n"
+
+
+def test_every_fixture_is_tried():
+    kinds = [CONFIGS / kind for kind in ("scenes", "codes", "routes", "folders")]
+    fixtures = {f"{kind.name}/{each.name}" for kind in kinds for each in kind.iterdir()}
+    assert fixtures - {"folders/good", "folders/many_faults"} == set(FAULTS)
+
+
+@pytest.mark.parametrize("fixture", FAULTS)
+def test_a_fault_names_file_key_expectation_and_remedy(folder, capsys, fixture):
+    status, faults, said = check(folder(fixture), capsys)
+    assert status == 2
+    expected = FAULTS[fixture]
+    told = [line for line in faults if line.startswith(expected)]
+    assert len(told) == 1, faults
+    others = [line for line in faults if line not in told]
+    assert all(line.startswith(FOLLOWS.get(fixture, "nothing")) for line in others), others
+
+
+def test_all_faults_are_told_at_once_and_none_that_only_follows_from_another(folder, capsys):
+    status, faults, _ = check(folder("folders/many_faults"), capsys)
+    assert status == 2
+    assert [line.split(": ")[:2] for line in faults] == [
+        ["cameras.yaml", "cameras[0].zones[0].kind"],
+        ["codes/street.yaml", "version"],
+        ["detectors/city.yaml", "backend"],
+        ["routes.yaml", "routes[0].hours"],
+        ["scenes/standing.yaml", "hold"],
+    ]
+
+
+def test_a_folder_that_is_not_there_says_so(tmp_path, capsys):
+    status, faults, _ = check(tmp_path / "nowhere", capsys)
+    assert status == 2
+    assert len(faults) == 1
+    assert "there is no such folder. Name one with --config" in faults[0]
+
+
+def test_an_empty_folder_says_what_it_lacks(tmp_path, capsys):
+    status, faults, _ = check(tmp_path, capsys)
+    assert status == 2
+    assert {line.split(":")[0].removeprefix(f"{tmp_path}/") for line in faults} == {
+        "cameras.yaml",
+        "detectors",
+        "scenes",
+    }
+
+
+def test_the_command_itself_exits_with_2_and_speaks_on_stderr(folder):
+    ended = subprocess.run(
+        [sys.executable, "-m", "citybrain", "check", "--config", str(folder("scenes/unknown_key"))],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "holdd: is not a known key. Did you mean 'hold'?" in ended.stderr
+    assert "Traceback" not in ended.stderr
