@@ -55,7 +55,8 @@ FAULTS = {
     "codes/duplicate_code": "codes/street.yaml: categories: code '05-05' stands here twice. Keep one.",
     "codes/one_language": "codes/street.yaml: categories[0].subcategory: expected both languages, {zh: …, en: …}, got 'Fire'.",
     "codes/version_missing": "codes/street.yaml: version: is missing. Add `version`.",
-    "routes/deadline_of_nothing": "routes.yaml: routes[0].deadline: expected a duration longer than nothing, such as 10m, got '0s'.",
+    "routes/deadline_of_nothing": "routes.yaml: routes[0].deadline: expected a duration longer than nothing, such as 10m,"
+    " got '0s'.",
     "routes/hours_without_minutes": "routes.yaml: routes[0].hours: string should match pattern",
     "routes/silence_that_ends_before_it_begins": "routes.yaml: silences[0]: until must be later than since.",
     "routes/silence_without_author": "routes.yaml: silences[0].author: is missing. Add `author`.",
@@ -110,7 +111,7 @@ def test_every_fixture_is_tried():
 
 @pytest.mark.parametrize("fixture", FAULTS)
 def test_a_fault_names_file_key_expectation_and_remedy(folder, capsys, fixture):
-    status, faults, said = check(folder(fixture), capsys)
+    status, faults, _ = check(folder(fixture), capsys)
     assert status == 2
     expected = FAULTS[fixture]
     told = [line for line in faults if line.startswith(expected)]
