@@ -283,12 +283,12 @@ class Network:
             counts[each.state.state.value] += 1
         now_s = self._clock.monotonic()
         figures = {
-            "cameras": counts,
+            **{f"cameras.{state}": count for state, count in counts.items()},
             "looks": sum(each.state.looks for each in self._cameras.values()),
             "overtaken": sum(each.state.overtaken for each in self._cameras.values()),
             "lost_looks": sum(each.state.lost_looks for each in self._cameras.values()),
             "lateness_s": round(max(sampler.lateness(now_s) for sampler in self._samplers), 3),
-            "workers": self._workers.figures(),
+            **{f"workers.{name}": figure for name, figure in self._workers.figures().items()},
         }
         return wire.dumps({"at": iso(self._clock.now()), "pid": os.getpid(), "figures": figures})
 

@@ -96,7 +96,7 @@ class WorkerPool:
 
     def figures(self) -> dict[str, Any]:
         return {
-            "workers": self.count,
+            "count": self.count,
             "ready": sum(worker.ready for worker in self._workers),
             "restarts": sum(max(0, worker.starts - 1) for worker in self._workers),
             "batches": sum(worker.batches for worker in self._workers),

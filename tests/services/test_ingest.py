@@ -176,7 +176,7 @@ async def test_bad_cameras_do_not_slow_good_ones_and_each_says_what_is_wrong_wit
         assert not any(city.bus.seen[name] for name in good)
         beat = json.loads(city.hot.values["heartbeat/ingest/0"])
         assert beat["pid"] == os.getpid()
-        assert beat["figures"]["cameras"]["live"] >= 3
+        assert beat["figures"]["cameras.live"] >= 3
         everything = b"".join(city.hot.values.values()).decode() + caplog.text + "".join(capfd.readouterr())
     assert PASSWORD not in everything
     assert "admin:" not in everything
