@@ -110,9 +110,7 @@ def _read_box(each: Any, where: str) -> Detection:
 
 def _box(each: _Fields, where: str) -> Box:
     corners = each.get("box")
-    if not (
-        isinstance(corners, list) and len(corners) == 4 and all(type(value) in (int, float) for value in corners)
-    ):
+    if not (isinstance(corners, list) and len(corners) == 4 and all(type(value) in (int, float) for value in corners)):
         raise Unreadable(f"{where}.box: expected four numbers, got {corners!r}")
     try:
         return Box(*(_written(value) for value in corners))

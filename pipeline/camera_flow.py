@@ -71,7 +71,7 @@ def advance_camera(
         for zone in camera.zones_of(scene.file.zone_kind):
             key = f"{scene.id}/{zone.id}"
             ledger = ledgers.setdefault(scene.id, {})
-            step = _Step(scene, camera, zone, seen, ledger, inhibited)
+            step = _Step(scene, camera, zone, seen, ledger=ledger, inhibited=inhibited)
             watches[key] = step.run(state.watches.get(key, Watch()))
             changes += step.changes
     for key, watch in state.watches.items():
@@ -119,7 +119,7 @@ class _Step:
     """One look at one zone for one scene."""
 
     def __init__(
-        self, scene: Scene, camera: Camera, zone: Zone, seen: Detections, ledger: Ledger, inhibited: str
+        self, scene: Scene, camera: Camera, zone: Zone, seen: Detections, *, ledger: Ledger, inhibited: str
     ) -> None:
         self.scene, self.camera, self.zone, self.seen, self.ledger = scene, camera, zone, seen, ledger
         self.inhibited = f"inhibited by {inhibited}" if inhibited else ""

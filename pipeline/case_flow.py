@@ -100,8 +100,8 @@ def delivered(state: LocalityState, command: Delivered) -> tuple[LocalityState, 
             stamps=stamps,
             latency_s=latency,
         )
-        record, told = _tell(record, after, CaseEventType.DISPATCHED, command.at, cause=command.id)
-        return _put(state, index, record), [replace(each, dispatch=False) for each in told]
+        dispatched, told = _tell(record, after, CaseEventType.DISPATCHED, command.at, cause=command.id)
+        return _put(state, index, dispatched), [replace(each, dispatch=False) for each in told]
     return state, []
 
 
@@ -117,13 +117,13 @@ def tick(state: LocalityState, at: datetime, city: City) -> tuple[LocalityState,
         untouched = case.state in (CaseState.FILED, CaseState.DISPATCHED) and not record.done
         if close_after and untouched and case.cleared_at and at - case.cleared_at >= close_after:
             closed = replace(case, state=CaseState.CLOSED, closed_at=at, reason="gone by itself", actor="citybrain")
-            record, said = _tell(record, closed, CaseEventType.CLOSED, at)
+            after, said = _tell(record, closed, CaseEventType.CLOSED, at)
         elif (light := light_at(case, at)) is not case.light:
-            record, said = _tell(record, replace(case, light=light), CaseEventType.STATUS, at)
+            after, said = _tell(record, replace(case, light=light), CaseEventType.STATUS, at)
         else:
             continue
         told += said
-        state = _put(state, index, record)
+        state = _put(state, index, after)
     return state, told
 
 

@@ -40,8 +40,8 @@ def load(folder: Path, *, faults: list[Fault]) -> list[CodeTable]:
         if table is None:
             continue
         codes = [each.code for each in table.categories]
-        for code in sorted({code for code in codes if codes.count(code) > 1}):
-            faults.append(Fault(shown, "categories", f"code {code!r} stands here twice.", "Keep one."))
+        twice = sorted({code for code in codes if codes.count(code) > 1})
+        faults += [Fault(shown, "categories", f"code {code!r} stands here twice.", "Keep one.") for code in twice]
         tables.append(table)
     return tables
 
@@ -50,12 +50,6 @@ def check_codes(scenes: Sequence[Scene], tables: Sequence[CodeTable], *, faults:
     """Each scene's code must be in a table, where there is one."""
     known = {each.code for table in tables for each in table.categories}
     for scene in scenes:
-        if known and scene.file.case.code not in known:
-            faults.append(
-                Fault(
-                    scene.path,
-                    "case.code",
-                    f"{scene.file.case.code!r} is in no table of codes/.",
-                    did_you_mean(scene.file.case.code, known),
-                )
-            )
+        code = scene.file.case.code
+        if known and code not in known:
+            faults += [Fault(scene.path, "case.code", f"{code!r} is in no table of codes/.", did_you_mean(code, known))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal, Protocol
 
@@ -105,8 +105,3 @@ class Pipeline:
         if after is not before:
             effects.localities[key] = after
         effects.told += told
-
-
-def without_stamps(seen: Detections) -> Detections:
-    """A look as replay sees it: stations of the way are the instant itself, so that a run does not depend on the machine."""
-    return replace(seen, stamps={name: seen.captured_at for name in ("received", "decoded", "inferred")})

@@ -47,9 +47,8 @@ def same_problem(record: CaseRecord, change: EpisodeChange, *, per_object: bool,
     """Whether the episode that began is the problem of this case."""
     if record.case.scene != change.scene:
         return False
-    return (
-        change.place in record.sightings
-        or any(
+    return change.place in record.sightings or (
+        any(
             _same_place(sighting, change, per_object=per_object, grouping=grouping)
             for sighting in record.sightings.values()
             if sighting.open

@@ -153,13 +153,8 @@ def _rule(file: SceneFile, shown: str, faults: list[Fault]) -> Rule | None:
 
 def check_labels(scenes: Sequence[Scene], known: Collection[str], *, faults: list[Fault]) -> None:
     """Each label a scene asks for must be given by some detector."""
-    for scene in scenes:
-        for label in sorted(scene.rule.labels - set(known)):
-            faults.append(
-                Fault(
-                    scene.path,
-                    "when.labels",
-                    f"{label!r} is not a label of any detector.",
-                    did_you_mean(label, known),
-                )
-            )
+    faults += [
+        Fault(scene.path, "when.labels", f"{label!r} is not a label of any detector.", did_you_mean(label, known))
+        for scene in scenes
+        for label in sorted(scene.rule.labels - set(known))
+    ]

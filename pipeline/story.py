@@ -64,7 +64,12 @@ def _outcome(scene: Scene, test: SceneTest) -> Iterator[str]:
     kind = scene.file.zone_kind
     zones = () if kind is ZoneKind.ANY else (Zone("zone", kind, _ZONE),)
     camera = Camera("story", Text("故事", "story"), zones=zones)
-    told = Scene(scene.file.model_copy(update={"status": Status.LIVE, "inhibited_by": ()}), scene.rule, scene.revision, scene.path)
+    told = Scene(
+        scene.file.model_copy(update={"status": Status.LIVE, "inhibited_by": ()}),
+        scene.rule,
+        scene.revision,
+        scene.path,
+    )
     state = CameraState()
     for seq, seen in enumerate(_looks(test), start=1):
         at = START + test.every * (seq - 1)
@@ -105,7 +110,7 @@ def _detection(part: str, test: str) -> Detection:
     box = _PLACES[place]
     if match["share"]:
         box = Box(0.1, 0.1, 0.9, min(0.9, 0.1 + 0.8 * int(match["share"]) / 100))
-    individual = random.Random(f"{match['label']}{match['who'] or 1}")  # noqa: S311  # a made-up look, the same each time
+    individual = random.Random(f"{match['label']}{match['who'] or 1}")  # a made-up look, the same each time
     return Detection(
         match["label"], float(match["confidence"] or 0.9), box, individual.randbytes(LOOK_SIDE * LOOK_SIDE)
     )

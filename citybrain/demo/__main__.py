@@ -57,7 +57,9 @@ def _build(city: DemoCity) -> None:
         filled = "#" * round(done * _BAR)
         end = "\r" if sys.stdout.isatty() else "\n"
         if sys.stdout.isatty() or share >= 1.0:
-            print(f"composing the demo city's footage [{filled:<{_BAR}}] {done:4.0%}  {camera:<10}", end=end, flush=True)
+            print(
+                f"composing the demo city's footage [{filled:<{_BAR}}] {done:4.0%}  {camera:<10}", end=end, flush=True
+            )
 
     city.build_footage(progress)
 
@@ -66,7 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m citybrain.demo", description="The bundled demo city.")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="where everything is kept")
     parser.add_argument("--footage", type=Path, metavar="DIR", help="where the clips are built (default: DATA/footage)")
-    parser.add_argument("--config", type=Path, default=CONFIG, metavar="DIR", help="another demo city, with its footage/")
+    parser.add_argument(
+        "--config", type=Path, default=CONFIG, metavar="DIR", help="another demo city, with its footage/"
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address of the wall (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8000, help="port of the wall (default: %(default)s)")
     parser.add_argument("--camera-port", type=int, default=8554, help="port of the cameras (default: %(default)s)")

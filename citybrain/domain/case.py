@@ -1,10 +1,10 @@
 """A case (案件): what people do about one problem; its states, the actions they can take, and the facts told about it.
 
-    filed ──► dispatched ──► handling ──► verifying ──► closed
-      │            │             │  ▲          │           │
-      └────────────┴──► rejected │  └──────────┘           │
-                          │      └──► deferred             │
-                          └───────────── reopen ◄──────────┘
+filed ──► dispatched ──► handling ──► verifying ──► closed
+  │            │             │  ▲          │           │
+  └────────────┴──► rejected │  └──────────┘           │
+                      │      └──► deferred             │
+                      └───────────── reopen ◄──────────┘
 """
 
 from __future__ import annotations

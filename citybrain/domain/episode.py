@@ -13,8 +13,8 @@ from citybrain.domain.geometry import Box, Point
 class ChangeKind(StrEnum):
     """What happened to an episode.
 
-        began ──► unseen ◄──► seen_again
-          └──────────┴────────────┴─────► ended
+    began ──► unseen ◄──► seen_again
+      └──────────┴────────────┴─────► ended
     """
 
     BEGAN = "began"

@@ -92,24 +92,23 @@ class Embedded:
         self.outbox = Outbox(self._connection, clock=clock)
         self._sender = Sender(self.outbox, notifiers, clock, self._delivered)
         self._states = self._stored_states()
-        self._set_aside = {kind: count for kind, count in self._connection.execute(_COUNT_SET_ASIDE)}
+        self._set_aside = dict(self._connection.execute(_COUNT_SET_ASIDE).fetchall())
         self._applied = 0
         self._next: dict[str, datetime] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Apply what comes and post what is due, until told to stop."""
         sending = asyncio.create_task(self._sender.run(stop))
-        mark: tuple[int, int] | None = None
+        applied_to: tuple[int, int] | None = None
         while not stop.is_set():
-            now = self._clock.now()
-            self._keep_up(now)
-            before, mark = mark, self.outbox.mark()
-            if before == mark:
+            self._keep_up(self._clock.now())
+            mark = self.outbox.mark()  # before reading: what is written meanwhile changes it and is read next time
+            if mark == applied_to:
                 await asyncio.sleep(_IDLE)
                 continue
-            while self.catch_up():
-                await asyncio.sleep(0)  # the sender's turn
-            mark = self.outbox.mark()
+            while self.catch_up():  # noqa: ASYNC110  # the sender has its turn; there is nothing to wait for
+                await asyncio.sleep(0)
+            applied_to = mark
         await sending
 
     def catch_up(self, limit: int = _BATCH) -> int:
