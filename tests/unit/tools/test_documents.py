@@ -19,7 +19,7 @@ from citybrain import assembly, plugins
 from citybrain.bus.local import LocalBus
 from citybrain.cli import _parser
 from citybrain.clock import ManualClock, SystemClock, iso
-from citybrain.configuration import duration_text
+from citybrain.configuration import Section, duration_text
 from citybrain.domain.case import CaseEventType, CaseState
 from citybrain.domain.command import Act, Delivered, Tick
 from citybrain.domain.detection import Usable
@@ -149,7 +149,7 @@ def test_the_glossary_knows_every_state_and_every_kind_of_blindness() -> None:
 # -- what is configured ---------------------------------------------------------------------------------------------------
 
 
-def keys() -> Iterator[tuple[str, type, str]]:
+def keys() -> Iterator[tuple[str, type[Section], str]]:
     """Where each model's keys are told: a text that begins the part of docs/configuration.md, and the model."""
     yield "## cameras.yaml", _Entry, "\nA zone:"
     yield "\nA zone:", _Zone, "\n## "
@@ -170,14 +170,14 @@ def keys() -> Iterator[tuple[str, type, str]]:
 
 
 @pytest.mark.parametrize(("begins", "model", "ends"), list(keys()))
-def test_every_key_of_the_configuration_is_told(begins: str, model: type, ends: str) -> None:
+def test_every_key_of_the_configuration_is_told(begins: str, model: type[Section], ends: str) -> None:
     part = section(CONFIGURATION, begins, ends)
     for field in model.model_fields:
         assert tells(part, field), f"{begins}: {field}"
 
 
 @pytest.mark.parametrize(("begins", "model", "ends"), list(keys()))
-def test_a_default_that_is_told_is_the_default(begins: str, model: type, ends: str) -> None:
+def test_a_default_that_is_told_is_the_default(begins: str, model: type[Section], ends: str) -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \| `([^`]+)` \|", section(CONFIGURATION, begins, ends), re.MULTILINE))
     for name, field in model.model_fields.items():
         told, default = rows.get(name), field.default
