@@ -3,8 +3,8 @@
 Each vehicle seen is given an *anchor*: where it stands, since when, and a small picture of it. A detection is the anchor's
 vehicle when it overlaps it, and looks like it where the overlap is in doubt or nobody looked for a while.
 
-    overlap ≥ 0.55, seen a moment ago          the same
-    overlap ≥ 0.55, after a gap                the same if it looks alike
+    overlap ≥ 0.55, seen at the last look      the same
+    overlap ≥ 0.55, missed or after a gap      the same if it looks alike
     overlap ≥ 0.30                             the same if it looks very much alike
     nothing matches, a thing came in front     UNKNOWN: hidden, not gone
     nothing matches, nothing came in front     FALSE
@@ -69,7 +69,7 @@ class Anchor:
     """A vehicle's place: box now and at first, first and last seen (epoch seconds), its look, and whether it has left.
 
     `look_s` is when the look was last its own beyond doubt; `beside` are the boxes that reached over its place while it was
-    seen: what stood there then hides nothing now.
+    seen: what stood there then hides nothing now. `found` says that it stood there when the camera began to look.
     """
 
     box: Box
@@ -81,6 +81,7 @@ class Anchor:
     look_s: float
     beside: tuple[Box, ...] = ()
     left: bool = False
+    found: bool = False
 
     def as_json(self) -> dict[str, object]:
         return {
@@ -93,6 +94,7 @@ class Anchor:
             "look_s": self.look_s,
             "beside": [box.as_list() for box in self.beside],
             "left": self.left,
+            "found": self.found,
         }
 
 
@@ -111,13 +113,17 @@ class Dwell:
     def settle(self, memory: Memory, live: Collection[str], ended: Collection[str]) -> Memory:
         anchors: dict[str, Memory] = memory.get("anchors", {})
         kept = {place: anchor for place, anchor in anchors.items() if place in live or anchor["left"]}
-        return {"anchors": kept | {place: anchors[place] | {"left": True} for place in ended if place in anchors}}
+        left = {place: anchors[place] | {"left": True} for place in ended if place in anchors}
+        return memory | {"anchors": kept | left}
 
     def observe(self, memory: Memory, look: Look) -> tuple[Memory, list[Observation]]:
         now = look.seen.captured_at.timestamp()
+        looked_s: float | None = memory.get("looked_s")
+        # What stands there when nobody has looked for long was found, and did not come together with its neighbours.
+        found = looked_s is None or now - looked_s > look.max_gap.total_seconds()
         anchors = self._recalled(memory, now)
         standing = _one_each([each for each in look.seen.detections if self._concerns(each, look.zone)])
-        matches = _match(anchors, standing, now)
+        matches = _match(anchors, standing, now, looked_s=looked_s)
         observations: list[Observation] = []
         for place, anchor in anchors.items():
             if place in matches:
@@ -126,7 +132,7 @@ class Dwell:
         for each in standing:
             if id(each) not in taken and len(anchors) < MOST_ANCHORS:
                 place = _place(look, each)
-                anchors[place] = Anchor(each.box, each.box, now, now, each.label, each.look, now)
+                anchors[place] = Anchor(each.box, each.box, now, now, each.label, each.look, now, found=found)
                 matches[place] = each
         for place, each in matches.items():
             anchors[place] = replace(anchors[place], beside=_beside(anchors[place], each, look.seen.detections))
@@ -137,7 +143,8 @@ class Dwell:
                 observations.append(Observation(place, Verdict.TRUE, (matches[place],), withheld=withheld))
             elif not anchor.left:
                 observations.append(_unmatched(place, anchor, anchors, matches=matches, look=look, strangers=strangers))
-        return {"anchors": {place: anchor.as_json() for place, anchor in anchors.items()}}, observations
+        written = {place: anchor.as_json() for place, anchor in anchors.items()}
+        return {"anchors": written, "looked_s": now}, observations
 
     def _concerns(self, each: Detection, zone: Zone) -> bool:
         if each.label not in self.labels or each.confidence < self.min_confidence:
@@ -152,10 +159,11 @@ class Dwell:
         return {place: anchor for place, anchor in anchors.items() if not anchor.left or anchor.seen_s >= forget}
 
     def _queues(self, anchor: Anchor, anchors: dict[str, Anchor], matches: dict[str, Detection]) -> bool:
-        if self.queue is None:
+        if self.queue is None or anchor.found:
             return False
         within = self.queue.within.total_seconds()
-        together = sum(1 for place in matches if abs(anchors[place].first_s - anchor.first_s) <= within)
+        came = [anchors[place].first_s for place in matches if not anchors[place].found]
+        together = sum(1 for first_s in came if abs(first_s - anchor.first_s) <= within)
         return together >= self.queue.vehicles
 
 
@@ -177,6 +185,7 @@ def _anchor(fields: dict[str, object]) -> Anchor:
         look_s=float(fields["look_s"]),  # type: ignore[arg-type]
         beside=tuple(Box(*each) for each in fields["beside"]),  # type: ignore[attr-defined]
         left=bool(fields["left"]),
+        found=bool(fields["found"]),
     )
 
 
@@ -189,7 +198,9 @@ def _one_each(standing: Sequence[Detection]) -> list[Detection]:
     return kept
 
 
-def _match(anchors: dict[str, Anchor], standing: Sequence[Detection], now: float) -> dict[str, Detection]:
+def _match(
+    anchors: dict[str, Anchor], standing: Sequence[Detection], now: float, *, looked_s: float | None
+) -> dict[str, Detection]:
     """Which detection is which anchor's vehicle, best overlap first, those still standing before those that left."""
     pairs = [
         (anchor.left, -anchor.box.overlap(each.box), place, index)
@@ -199,17 +210,22 @@ def _match(anchors: dict[str, Anchor], standing: Sequence[Detection], now: float
     matches: dict[str, Detection] = {}
     taken: set[int] = set()
     for _, overlap, place, index in sorted(pairs):
-        if place not in matches and index not in taken and _same(anchors[place], standing[index], -overlap, now):
+        if place in matches or index in taken:
+            continue
+        anchor = anchors[place]
+        steadily = not anchor.left and anchor.seen_s == looked_s and now - anchor.seen_s <= LOOK_AFTER_S
+        if _same(anchor, standing[index], -overlap, steadily=steadily):
             matches[place] = standing[index]
             taken.add(index)
     return matches
 
 
-def _same(anchor: Anchor, each: Detection, overlap: float, now: float) -> bool:
+def _same(anchor: Anchor, each: Detection, overlap: float, *, steadily: bool) -> bool:
+    """Whether the detection is the anchor's vehicle; `steadily` when it was seen at the last look, a moment ago."""
     if overlap < DOUBTFUL_OVERLAP or anchor.origin.overlap(each.box) < DOUBTFUL_OVERLAP:
         return False
     sure = overlap >= SURE_OVERLAP
-    if sure and not anchor.left and now - anchor.seen_s <= LOOK_AFTER_S:
+    if sure and steadily:
         return True
     if anchor.look is None or each.look is None:
         return sure

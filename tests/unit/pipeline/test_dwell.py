@@ -173,12 +173,26 @@ def test_two_cars_side_by_side_are_two_places():
 
 def test_a_queue_is_withheld_until_it_is_none():
     kerb = Kerb(queue={"vehicles": 3, "within": "1m"})
+    kerb.look()
     kerb.look(car(A))
     assert [each.withheld for each in kerb.last] == [""]
-    kerb.look(car(A), car(B, who=2), car(C, who=3), after=30)
+    kerb.look(car(A), car(B, who=2), car(C, who=3), after=10)
     assert [each.withheld for each in kerb.last] == ["queue"] * 3
     kerb.look(car(A))
     assert [each.withheld for each in kerb.last if each.verdict is TRUE] == [""]
+
+
+def test_cars_that_stood_there_before_anyone_looked_are_no_queue():
+    kerb = Kerb(queue={"vehicles": 3, "within": "1m"})
+    kerb.look(car(A), car(B, who=2), car(C, who=3))
+    assert [each.withheld for each in kerb.last] == ["", "", ""]
+
+
+def test_another_car_that_takes_the_place_within_seconds_is_another():
+    kerb = Kerb()
+    (first,) = kerb.look(car(A))
+    kerb.look()
+    assert kerb.look(car(A, who=2))[first] is not TRUE
 
 
 def test_cars_that_came_one_by_one_are_no_queue():
@@ -229,7 +243,7 @@ def test_traffic_that_passes_leaves_no_memory_behind():
     for n in range(50):
         kerb.look(car(B, who=n), after=20)
         kerb.leave()
-    assert kerb.memory == {"anchors": {}}
+    assert kerb.memory["anchors"] == {}
 
 
 def test_memory_is_bounded_whatever_is_seen():

@@ -70,8 +70,8 @@ def test_a_hold_broken_by_a_gap_sets_aside_what_was_counted_before_it():
 
 def test_a_queue_that_dissolves_was_suppressed_as_a_queue():
     queue = scene(when=scene().file.when | {"queue": {"vehicles": 3}})
-    street = Street([Thing(A, until=600), Thing(B, until=600, who=2), Thing(C, until=600, who=3)], missed=0)
-    assert outcomes_of(street, queue) == {"suppressed:queue": 360}
+    street = Street([Thing(A, 5, 600), Thing(B, 5, 600, who=2), Thing(C, 5, 600, who=3)], missed=0)
+    assert outcomes_of(street, queue) == {"suppressed:queue": 357}
 
 
 def test_a_scene_inhibited_by_another_names_it():
