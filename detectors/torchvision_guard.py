@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
@@ -44,7 +44,8 @@ def make_torchvision_importable() -> bool:
     _kept_alive.append(library)
     importlib.import_module("torchvision")
     # torchvision.ops asks this question before each call, and would refuse although `nms` is there now.
-    importlib.import_module("torchvision.extension")._has_ops = lambda: True  # noqa: SLF001 - the only switch there is
+    extension: Any = importlib.import_module("torchvision.extension")
+    extension._has_ops = lambda: True  # noqa: SLF001 - the only switch there is
     return True
 
 

@@ -105,14 +105,14 @@ def shown(figure: tuple[float | None, float, float]) -> str:
 
 
 def rows(looked: list[Looked], confidence: float) -> list[list[str]]:
-    """The table: one row for each source and class that the source's truth or the model names."""
+    """The table: a row for each source and class that its truth or the model names; the others were neither."""
     table = []
     for source in sorted({look.source for look in looked}):
         own = [look for look in looked if look.source == source]
         for label, name in enumerate(CLASSES):
             there = [any(box.label == label for box in look.truth) for look in own]
             said = [any(item.label == label and item.confidence >= confidence for item in look.found) for look in own]
-            if not any(there) and label < CLASSES.index("fire"):
+            if not any(there) and not any(said):
                 continue
             pairs = list(zip(there, said, strict=True))
             false_share = interval([(int(s), 1) for t, s in pairs if not t])

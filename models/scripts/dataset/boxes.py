@@ -107,6 +107,6 @@ def _around(part: np.ndarray[Any, Any], start: int, end: int, label: int) -> Box
     rows, columns = np.nonzero(part[:, start:end])
     if rows.size == 0:
         return None
-    top, bottom = np.percentile(rows, (1, 99))  # a thin tongue of water does not make the box taller
-    left, right = columns.min() + start, columns.max() + start
+    top, bottom = np.percentile(rows, (1, 99)).tolist()  # a thin tongue of water does not make the box taller
+    left, right = int(columns.min()) + start, int(columns.max()) + start
     return Box(label, left / width, top / height, (right + 1) / width, (bottom + 1) / height)

@@ -1,0 +1,75 @@
+"""What the registry promises about the shipped models, checked against the files themselves."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino
+import pytest
+import yaml
+
+MODELS = Path(__file__).resolve().parents[3] / "models"
+MOST_BYTES = 12 * 2**20
+
+
+def entries() -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = yaml.safe_load((MODELS / "registry.yaml").read_text(encoding="utf-8"))["models"]
+    return found
+
+
+def files_of(entry: dict[str, Any]) -> dict[str, str]:
+    """Every file that an entry names, with the digest that it states."""
+    stated = (
+        {entry["files"]["pytorch"]["path"]: entry["files"]["pytorch"]["sha256"]} if "pytorch" in entry["files"] else {}
+    )
+    for files in entry["files"]["openvino"].values():
+        stated |= {files[kind]: files["sha256"][kind] for kind in ("xml", "bin")}
+    return stated
+
+
+def graphs() -> list[tuple[str, str]]:
+    return [(name, shape) for name, entry in entries().items() for shape in entry["files"]["openvino"]]
+
+
+def read(name: str, shape: str) -> Any:
+    files = entries()[name]["files"]["openvino"][shape]
+    return openvino.Core().read_model(MODELS / files["xml"], MODELS / files["bin"])
+
+
+@pytest.mark.parametrize("name", entries())
+def test_the_shipped_bytes_are_the_ones_that_the_registry_states(name):
+    for path, digest in files_of(entries()[name]).items():
+        assert hashlib.sha256((MODELS / path).read_bytes()).hexdigest() == digest, path
+
+
+@pytest.mark.parametrize("name", entries())
+def test_a_model_is_small_enough_for_git_and_has_a_card(name):
+    assert sum((MODELS / path).stat().st_size for path in files_of(entries()[name])) < MOST_BYTES
+    card = (MODELS / entries()[name]["card"]).read_text(encoding="utf-8")
+    assert name in card
+    assert f"version {entries()[name]['version']}" in card.lower()
+
+
+def test_every_file_among_the_weights_belongs_to_a_model():
+    named = {path for entry in entries().values() for path in files_of(entry)}
+    assert {f"weights/{path.name}" for path in (MODELS / "weights").iterdir()} == named
+
+
+@pytest.mark.parametrize(("name", "shape"), graphs())
+def test_a_graph_has_the_shape_and_the_classes_that_the_registry_says(name, shape):
+    graph = read(name, shape)
+    height, width = map(int, shape.split("x"))
+    places = sum((height // stride) * (width // stride) for stride in (8, 16, 32))
+    assert tuple(graph.inputs[0].shape) == (1, 3, height, width)
+    assert tuple(graph.outputs[0].shape) == (1, 4 + len(entries()[name]["classes"]), places)
+
+
+@pytest.mark.parametrize(("name", "shape"), graphs())
+def test_an_empty_grey_picture_shows_nothing(name, shape):
+    height, width = map(int, shape.split("x"))
+    compiled = openvino.Core().compile_model(read(name, shape), "CPU")
+    answer = compiled(np.full((1, 3, height, width), 114 / 255, np.float32))[0]
+    scores = answer[0, 4:]
+    assert scores.min() >= 0
+    assert scores.max() < 0.25
