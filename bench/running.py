@@ -52,6 +52,15 @@ class Running:
     def post(self, path: str, body: object) -> Any:
         return self._ask(self._request(self.city.wall + path, body, "POST"))
 
+    def fetch(self, path: str) -> bytes:
+        """The API's answer as it is. Raises Transient when there is none."""
+        try:
+            with urllib.request.urlopen(self.city.wall + path, timeout=10) as answer:  # noqa: S310  # loopback, our own
+                body: bytes = answer.read()
+                return body
+        except OSError as error:
+            raise Transient(f"{path}: {error}") from None
+
     def set_desk(self, **fault: object) -> None:
         """Make the desk fail in some way: `mode=…`, see citybrain/demo/desk_faults.py."""
         self._ask(self._request(self.city.desk + "/faults", fault, "PUT"))

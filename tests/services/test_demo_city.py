@@ -1,0 +1,74 @@
+"""The demo city as `make run` starts it: real streams, the real detector, real processes, a real desk."""
+
+import time
+
+import pytest
+
+from bench import stories
+from bench.running import FOOTAGE, running, wait_until
+from citybrain import assembly
+from citybrain.demo.city import CONFIG, DemoCity
+from citybrain.domain.case import STAMPS
+
+PATIENCE_S = 150  # a car parks at second 17, half a minute must pass, and a killed role needs some seconds to be back
+
+
+@pytest.fixture(scope="module", autouse=True)
+def footage():
+    DemoCity(data=FOOTAGE.parent, footage=FOOTAGE, epoch=stories.START).build_footage(lambda *_: None)
+
+
+@pytest.fixture(scope="module")
+def configuration():
+    return assembly.load(CONFIG)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("camera", ["kerb-a", "flood", "fire", "stalls", "junction"])
+def test_a_clip_gives_the_cases_its_story_tells(camera, configuration):
+    told = stories.row(configuration, camera)
+    assert told["right"], told
+
+
+@pytest.mark.timeout(420)
+def test_cases_reach_the_desk_with_picture_box_place_and_latency_whatever_role_dies():
+    with running() as city:
+        for role in ("worker", "ingest", "pipeline", "api", "desk"):
+            time.sleep(4)
+            assert city.kill(role), f"no {role} was running"
+        scenes = {"illegal_parking", "fire_risk", "stall_spillover"}
+        wait_until(
+            lambda: scenes <= {each["data"]["scene"] for each in city.get("/cases", desk=True)["cases"]},
+            timeout_s=PATIENCE_S,
+            what="the desk has a case of each scene that begins early",
+        )
+        wait_until(
+            lambda: all(case["posted_at"] for case in city.get("/v1/cases")["items"]),
+            timeout_s=30,
+            what="the desk's answers are in the view",
+        )
+        cases = city.get("/v1/cases?limit=200")["items"]
+        at_desk = {each["case"]: each for each in city.get("/cases", desk=True)["cases"]}
+        figures = city.get("/v1/stats")["figures"]
+        cameras = city.get("/v1/cameras")["items"]
+        log = city.log.read_text()
+        password = city.city.password
+        pictures = {ref: city.fetch(f"/v1/evidence/{ref}") for case in cases for ref in _pictures(case)}
+    assert len(cameras) == 10
+    for case in cases:
+        assert set(case["stamps"]) == set(STAMPS)
+        assert case["latency_s"] > 0
+        assert case["location"]["crs"] == "EPSG:4326"
+        assert case["external_id"] == at_desk[case["id"]]["external_id"]
+        assert any(each["role"] == "confirming" and each["box"] for each in case["evidence"])
+    parked = [case for case in cases if case["zone"] == "kerb" and "kerb-a" in case["cameras"]]
+    assert [sorted(case["cameras"]) for case in parked] == [["kerb-a", "kerb-b"]]
+    assert all(picture.startswith(b"\xff\xd8") for picture in pictures.values())
+    assert pictures
+    assert not [name for name, value in figures.items() if name.endswith(".imbalance") and value]
+    assert password not in log
+    assert password not in str(cases) + str(cameras)
+
+
+def _pictures(case):
+    return [each["ref"] for each in case["evidence"]]
