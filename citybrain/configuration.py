@@ -156,7 +156,7 @@ def _fault(model: type[BaseModel], error: Any, *, file: str, at: str) -> Fault:
     if kind in ("model_type", "dict_type"):
         return Fault(file, key, "expected keys with their values.", "Write `key: value`, one to a line.")
     if kind == "too_short":
-        return Fault(file, key, f"expected {error['ctx']['min_length']} at least, got {error['ctx']['actual_length']}.")
+        return Fault(file, key, f"expected at least {error['ctx']['min_length']}, got {error['ctx']['actual_length']}.")
     found = error.get("input")
     shown = f", got {found!r}" if isinstance(found, str | int | float) and repr(found) not in message else ""
     return Fault(file, key, f"{message[:1].lower()}{message[1:]}{shown}.")

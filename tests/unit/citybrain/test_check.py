@@ -30,11 +30,11 @@ FAULTS = {
     "scenes/max_gap_shorter_than_two_looks": f"{STANDING}: max_gap: 1s is too short for camera 'gd-0001', which is looked at"
     " every 1s. Give at least 2s, or look more often.",
     "scenes/missing_key": f"{STANDING}: hold: is missing. Add `hold`.",
-    "scenes/no_labels": f"{STANDING}: when.labels: expected 1 at least, got 0.",
+    "scenes/no_labels": f"{STANDING}: when.labels: expected at least 1, got 0.",
     "scenes/no_max_gap": f"{STANDING}: max_gap: must be longer than nothing. Give at least twice the look interval.",
     "scenes/not_yaml": f"{STANDING}: line 3, column 7: expected ',' or '}}', but got ':'. Check the indentation and quotes",
     "scenes/one_language": f"{STANDING}: title: expected both languages, {{zh: …, en: …}}, got {{'zh': '停放'}}.",
-    "scenes/one_test_only": f"{STANDING}: tests: expected 2 at least, got 1.",
+    "scenes/one_test_only": f"{STANDING}: tests: expected at least 2, got 1.",
     "scenes/test_that_expects_nonsense": f"{STANDING}: tests: test 'a car that stays is a case': expected `begins 10m` or"
     " `ends 25m`, got 'starts 5m'. See docs/",
     "scenes/test_that_fails": f"{STANDING}: tests[0]: 'a car that stays is a case' expected [begins 4m, ends 14m],"

@@ -134,7 +134,7 @@ def test_the_registry_lists_its_models_with_their_versions(models):
     ("change", "key", "message"),
     [
         ({"classes": ["red", "red"]}, "models.tiny", "each class must have a name of its own"),
-        ({"classes": []}, "models.tiny.classes", "at least 1 item"),
+        ({"classes": []}, "models.tiny.classes", "expected at least 1, got 0"),
         ({"task": "segment"}, "models.tiny.task", "expected 'detect'"),
         ({"licence": None}, "models.tiny.licence", "string"),
         ({"shape": 3}, "models.tiny.shape", "is not a known key"),
