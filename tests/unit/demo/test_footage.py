@@ -157,7 +157,7 @@ def test_a_clip_is_what_a_camera_sends(folder: Path, tmp_path: Path, codec: str)
         packets = [packet for packet in container.demux(video=0) if packet.size]
     assert len(packets) == 50
     assert [i for i, packet in enumerate(packets) if packet.is_keyframe] == list(range(0, 50, 5))
-    assert [packet.pts for packet in packets] == sorted(packet.dts for packet in packets)
+    assert [packet.pts for packet in packets] == sorted(packet.dts for packet in packets if packet.dts is not None)
     assert said[-1] == ("toy", 1.0)
 
 
