@@ -84,6 +84,7 @@ class _Watched:
     unreadable_since_s: float | None = None
     unreadable_run: int = 0
     blind_told_s: float = 0.0
+    behind: timedelta = timedelta()
     told: bytes = b""
     told_s: float = float("-inf")
 
@@ -215,6 +216,7 @@ class Network:
                 each.state.lost_looks += 1
                 continue
             each.state.looked_at(report, frame.captured_at, now, now_s)
+            each.behind = frame.received_at - frame.captured_at
             if report.error is None:
                 each.readable()
                 each.backoff.reset()
@@ -261,7 +263,7 @@ class Network:
             if not state.seen and now_s - max(last_s, each.blind_told_s) >= BLIND_EVERY_S:
                 each.blind_told_s = now_s
                 each.seq += 1
-                blind.append(_blind(state, each.seq, now))
+                blind.append(_blind(state, each.seq, now, behind=each.behind))
             text = wire.dumps(state.as_json())
             if text != each.told or now_s - each.told_s >= REPEAT_STATE_S:
                 each.told, each.told_s = text, now_s
@@ -300,10 +302,11 @@ class Network:
         self._hot.put("heartbeat/ingest/0", beat, ttl=STATE_TTL)
 
 
-def _blind(state: CameraState, seq: int, now: datetime) -> Detections:
+def _blind(state: CameraState, seq: int, now: datetime, *, behind: timedelta) -> Detections:
+    """A look that saw nothing, by the camera's own clock: by ours it would overtake the first looks after the recovery."""
     return Detections(
         camera=state.id,
-        captured_at=now,
+        captured_at=now - behind,
         seq=seq,
         usable=Usable.LOST,
         looked=Looked.NOT,

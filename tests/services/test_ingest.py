@@ -231,6 +231,17 @@ async def test_a_camera_that_was_cut_off_comes_back_by_itself(simulator):
         assert city.hot.state("yard")["reconnects"] >= 1
 
 
+async def test_a_camera_whose_clock_is_behind_is_lost_by_its_own_clock(simulator):
+    """By ours, its first looks after the recovery would come before the last that saw nothing, and be passed over."""
+    async with running([camera("late", at(simulator, "yard", "clock:-4"))]) as city:
+        await city.until(lambda: city.is_in("late", "live"))
+        simulator.blackout("yard", True)
+        await city.until(lambda: city.bus.seen["late"])
+    lost = city.bus.seen["late"][0]
+    assert (lost.usable, lost.clock_ok) == (Usable.LOST, True)
+    assert timedelta(seconds=3) < lost.stamps["received"] - lost.captured_at < timedelta(seconds=5)
+
+
 async def test_a_camera_that_changes_its_codec_is_opened_anew(simulator):
     async with running([camera("street", at(simulator, "street"))]) as city:
         await city.until(lambda: city.is_in("street", "live"))
