@@ -236,7 +236,7 @@ async def test_a_camera_whose_clock_is_behind_is_lost_by_its_own_clock(simulator
     async with running([camera("late", at(simulator, "yard", "clock:-4"))]) as city:
         await city.until(lambda: city.is_in("late", "live"))
         simulator.blackout("yard", True)
-        await city.until(lambda: city.bus.seen["late"])
+        await city.until(lambda: bool(city.bus.seen["late"]))
     lost = city.bus.seen["late"][0]
     assert (lost.usable, lost.clock_ok) == (Usable.LOST, True)
     assert timedelta(seconds=3) < lost.stamps["received"] - lost.captured_at < timedelta(seconds=5)
