@@ -87,6 +87,7 @@ def export_all(weights: Path, out: Path, *, name: str, version: int) -> dict[str
     if weights.resolve() != small.resolve():
         shutil.copyfile(weights, small)
     strip_optimizer(str(small))  # half precision, no optimizer state
+    forget_where(small)
 
     xmls, shared = share_weights([convert(small, height=height, width=width) for height, width in SHAPES])
     binary = folder / f"{name}.bin"
@@ -114,6 +115,17 @@ def export_all(weights: Path, out: Path, *, name: str, version: int) -> dict[str
         "licence": "AGPL-3.0-only",
         "card": f"cards/{name}.md",
     }
+
+
+def forget_where(weights: Path) -> None:
+    """Take the paths of the machine that trained out of a .pt: they say nothing elsewhere, and make equal weights differ."""
+    import torch
+
+    checkpoint: dict[str, Any] = torch.load(weights, map_location="cpu", weights_only=False)
+    model = checkpoint["model"]
+    model.args = {**model.args, "model": weights.name}
+    model.pt_path = weights.name
+    torch.save(checkpoint, weights)
 
 
 def write_registry(path: Path, *, name: str, entry: dict[str, Any]) -> None:
