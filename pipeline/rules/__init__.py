@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol
 
+from pydantic import Field
+
+from citybrain.configuration import Section
 from citybrain.domain.camera import Zone
 from citybrain.domain.detection import Detection, Detections
 from citybrain.domain.geometry import Box
@@ -88,6 +91,32 @@ class ZoneRule:
 
     def settle(self, memory: Memory, live: Collection[str], ended: Collection[str]) -> Memory:
         return memory
+
+
+class Seen(Section):
+    """What of a look counts: which labels, how sure, and the least share of a box that must lie in the zone."""
+
+    labels: frozenset[str] = Field(min_length=1)
+    min_confidence: float = Field(default=0.4, ge=0, le=1)
+    min_inside: float = Field(default=0.3, ge=0, le=1)
+
+
+@dataclass(frozen=True, slots=True)
+class SeenRule(ZoneRule):
+    """The frame of a rule that goes by the things seen in the zone."""
+
+    min_confidence: float
+    min_inside: float
+
+    def seen_in(self, look: Look) -> tuple[Detection, ...]:
+        """What of the look counts."""
+        return inside(
+            look.zone,
+            look.seen,
+            labels=self.labels,
+            min_confidence=self.min_confidence,
+            min_inside=self.min_inside,
+        )
 
 
 def inside(

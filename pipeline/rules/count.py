@@ -6,39 +6,27 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from citybrain.configuration import Section
 from citybrain.domain.observation import Verdict
-from pipeline.rules import Look, Memory, Observation, ZoneRule, inside
+from pipeline.rules import Look, Memory, Observation, Seen, SeenRule
 
 
-class Config(Section):
+class Config(Seen):
     """`when:` of a count scene: `at_least` so many make it true; `fewer_than` makes it false (default: `at_least`).
 
     Between the two it is UNKNOWN, so that a number at the edge neither opens nor closes anything.
     """
 
-    labels: frozenset[str] = Field(min_length=1)
     at_least: int = Field(ge=1)
     fewer_than: int | None = Field(default=None, ge=1)
-    min_confidence: float = Field(default=0.4, ge=0, le=1)
-    min_inside: float = Field(default=0.3, ge=0, le=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Count(ZoneRule):
-    at_least: int = 1
-    fewer_than: int = 1
-    min_confidence: float = 0.4
-    min_inside: float = 0.3
+class Count(SeenRule):
+    at_least: int
+    fewer_than: int
 
     def observe(self, memory: Memory, look: Look) -> tuple[Memory, list[Observation]]:
-        there = inside(
-            look.zone,
-            look.seen,
-            labels=self.labels,
-            min_confidence=self.min_confidence,
-            min_inside=self.min_inside,
-        )
+        there = self.seen_in(look)
         if len(there) >= self.at_least:
             return memory, [Observation("", Verdict.TRUE, there)]
         verdict = Verdict.FALSE if len(there) < self.fewer_than else Verdict.UNKNOWN
@@ -50,4 +38,4 @@ def build(config: Config) -> Count:
     fewer = config.at_least if config.fewer_than is None else config.fewer_than
     if fewer > config.at_least:
         raise ValueError(f"fewer_than must not exceed at_least, got {fewer} and {config.at_least}")
-    return Count(config.labels, config.at_least, fewer, config.min_confidence, config.min_inside)
+    return Count(config.labels, config.min_confidence, config.min_inside, config.at_least, fewer)
