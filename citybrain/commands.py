@@ -19,7 +19,7 @@ from citybrain.errors import CameraGone, ConfigError, Fault, Unreadable, UsageEr
 from citybrain.roles import DataFolder
 from citybrain.supervisor import Supervisor
 from citybrain.wire import write_case_event
-from detectors.registry import find_models, load_registry
+from detectors.registry import find_models, list_models
 from events_api.guard import is_loopback
 from events_api.security import Keys, Role
 from ingest import config as camera_config
@@ -103,13 +103,12 @@ def record(given: argparse.Namespace) -> int:
 
 def models(given: argparse.Namespace) -> int:
     """The registry's models: name, version, classes, forms, licence."""
-    faults: list[Fault] = []
-    entries = load_registry(find_models(Path.cwd()), faults=faults)
-    if entries is None:
-        raise ConfigError(faults)
-    for name, entry in sorted(entries.items()):
+    for model in list_models(find_models(Path.cwd())):
+        entry = model.entry
+        if entry is None:  # a registry holds entries only; a path of one's own is in none
+            continue
         fields: dict[str, Any] = {
-            "name": f"{name}@{entry.version}",
+            "name": model.name,
             "architecture": entry.architecture,
             "classes": list(entry.classes),
             "forms": sorted(form for form, files in entry.files if files),
