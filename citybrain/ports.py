@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +38,39 @@ class Source(Protocol):
 
     def frames(self) -> AsyncIterator[Frame]:
         """Frames as they arrive. Raises CameraGone with a reason; an end without one is an end of stream, not a success."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One access unit as the camera coded it, undecoded (H.264 and H.265: Annex B)."""
+
+    data: bytes
+    captured_at: datetime
+    keyframe: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Footage:
+    """A stretch of what a camera sent, in the order of its coming; it begins with a keyframe."""
+
+    codec: str
+    extradata: bytes
+    units: tuple[Unit, ...]
+
+
+@runtime_checkable
+class CloserSource(Source, Protocol):
+    """A source that keeps the current group of pictures undecoded, so that a camera can be looked at between keyframes."""
+
+    def closer(self, after: tuple[int, int] | None) -> Frame | None:
+        """The newest picture now. `after`: the group and how many of its packets are decoded already; then only what
+        follows them, if that group is still the current one, and else everything from the keyframe on. None when nothing
+        is newer, or when a unit was lost since the keyframe."""
+        ...
+
+    def footage(self, since: datetime) -> Footage | None:
+        """What is kept from the last keyframe at or before `since` (or from the oldest one kept) until now."""
         ...
 
 

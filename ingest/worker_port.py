@@ -16,7 +16,10 @@ import socket
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
 
+from citybrain.clock import instant, iso
 from citybrain.domain.detection import Looked, Usable
 from citybrain.domain.frame import Frame
 from citybrain.errors import Unreadable
@@ -27,8 +30,24 @@ _PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, slots=True)
+class Began:
+    """An episode that a worker saw begin: the scene, where, since when, and the instant of the look that confirmed it."""
+
+    scene: str
+    zone: str
+    place: str
+    locality: str
+    began_at: datetime
+    confirmed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """What became of one frame. With an `error` nothing was published for it; `width` and `height` are then 0."""
+    """What became of one frame. With an `error` nothing was published for it; `width` and `height` are then 0.
+
+    `asks` names the scenes that have an open question on this camera after this look, and want it looked at closely;
+    `began` the episodes that this look was seen to begin.
+    """
 
     camera: str
     seq: int
@@ -38,6 +57,8 @@ class Report:
     height: int = 0
     error: str | None = None
     cost_s: float = 0.0
+    asks: tuple[str, ...] = ()
+    began: tuple[Began, ...] = ()
 
 
 def write_frames(frames: Sequence[Frame]) -> bytes:
@@ -46,7 +67,7 @@ def write_frames(frames: Sequence[Frame]) -> bytes:
 
 
 def write_reports(reports: Sequence[Report]) -> bytes:
-    body = json.dumps([asdict(each) for each in reports]).encode()
+    body = json.dumps([asdict(each) for each in reports], default=iso).encode()
     return LENGTH.pack(len(body)) + body
 
 
@@ -63,11 +84,24 @@ def read_reports(body: bytes) -> list[Report]:
                 height=int(each["height"]),
                 error=None if each["error"] is None else str(each["error"]),
                 cost_s=float(each["cost_s"]),
+                asks=tuple(str(scene) for scene in each["asks"]),
+                began=tuple(_began(began) for began in each["began"]),
             )
             for each in json.loads(body)
         ]
     except (ValueError, KeyError, TypeError) as error:
         raise Unreadable(f"expected a worker's reports, got {body[:60]!r} ({type(error).__name__})") from None
+
+
+def _began(value: dict[str, Any]) -> Began:
+    return Began(
+        scene=str(value["scene"]),
+        zone=str(value["zone"]),
+        place=str(value["place"]),
+        locality=str(value["locality"]),
+        began_at=instant(value["began_at"]),
+        confirmed_at=instant(value["confirmed_at"]),
+    )
 
 
 READY = json.dumps({"ready": True}).encode()

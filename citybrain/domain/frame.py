@@ -10,9 +10,14 @@ from datetime import datetime
 class Frame:
     """One undecoded picture.
 
-    `packets` starts with a keyframe; when there are more, they are the rest of its group up to the picture meant, and the
-    last one decoded is the picture. `codec` is libav's name (h264, hevc, mjpeg, png …), `extradata` the parameter sets when
-    they came out of band. `captured_at` is the camera's time, or `received_at` when there is none (`clock_ok` false).
+    `packets` starts with a keyframe (but see `since`); when there are more, they are the rest of its group up to the picture
+    meant, and the last one decoded is the picture. `codec` is libav's name (h264, hevc, mjpeg, png …), `extradata` the
+    parameter sets when they came out of band. `captured_at` is the camera's time, or `received_at` when there is none
+    (`clock_ok` false).
+
+    `group` counts the groups of pictures of one connection (0: the source keeps none), `since` is the index in its group of
+    `packets[0]`. With `since` above 0 there is no keyframe: the packets go on where a decoder stands that has decoded exactly
+    `since` packets of that group.
     """
 
     camera: str
@@ -23,3 +28,5 @@ class Frame:
     clock_ok: bool = True
     extradata: bytes = b""
     seq: int = 0
+    group: int = 0
+    since: int = 0

@@ -16,7 +16,7 @@ from citybrain.domain.frame import Frame
 from citybrain.errors import Unreadable
 from ingest.config import CameraSettings
 from ingest.network import Network
-from ingest.worker_port import LENGTH, Report, read_reports, write_reports
+from ingest.worker_port import LENGTH, Began, Report, read_reports, write_reports
 from ingest.workers import WorkerPool
 
 AT = datetime(2026, 11, 21, 8, tzinfo=UTC)
@@ -177,6 +177,8 @@ def test_a_report_says_the_same_after_its_way():
     reports = [
         Report("a", 7, Usable.DARK, Looked.NOT, 640, 360, None, 0.01),
         Report("b", 1, Usable.LOST, Looked.NOT, error="x"),
+        Report("c", 2, Usable.OK, Looked.INFERRED, 640, 360, asks=("fire", "smoke")),
+        Report("d", 3, Usable.OK, Looked.INFERRED, 640, 360, began=(Began("fire", "z", "d/z", "camera:d", AT, AT),)),
     ]
     assert read_reports(write_reports(reports)[LENGTH.size :]) == reports
 
