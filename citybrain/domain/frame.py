@@ -17,7 +17,8 @@ class Frame:
 
     `group` counts the groups of pictures of one connection (0: the source keeps none), `since` is the index in its group of
     `packets[0]`. With `since` above 0 there is no keyframe: the packets go on where a decoder stands that has decoded exactly
-    `since` packets of that group.
+    `since` packets of that group. `instants` says when each packet was captured, where there are several and the source knows;
+    a decoder that holds pictures back (B-frames) gives one that is older than the last packet.
     """
 
     camera: str
@@ -30,3 +31,4 @@ class Frame:
     seq: int = 0
     group: int = 0
     since: int = 0
+    instants: tuple[datetime, ...] = ()
