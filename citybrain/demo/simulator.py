@@ -2,6 +2,7 @@
 
     python -m citybrain.demo.simulator --folder clips --port 8554 --fault yard=stall
     rtsp://127.0.0.1:8554/street         the clip street.mp4, for ever
+    rtsp://127.0.0.1:8554/street~12.4    the same 12.4 s ahead: many cameras of one clip, not in step
     rtsp://127.0.0.1:8554/street?fault=loss:0.02      (see rtsp_faults.py)
 
 Pictures are never coded anew: what the clip holds is what is sent, at some 0.5 CPU-ms per second and viewer.
@@ -14,7 +15,7 @@ import asyncio
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
@@ -119,10 +120,11 @@ class Simulator:
 
     async def channel(self, name: str) -> Channel | None:
         if name not in self._channels:
-            clip = await asyncio.to_thread(self._find, self._shown_as.get(name, name))
+            shown, ahead = _ahead(self._shown_as.get(name, name))
+            clip = await asyncio.to_thread(self._find, shown)
             if clip is None:
                 return None
-            self._channels.setdefault(name, Channel(clip, self.epoch, self._clock, self._find))
+            self._channels.setdefault(name, Channel(clip, self.epoch - ahead, self._clock, self._find))
         return self._channels[name]
 
     def faults(self, name: str) -> list[CameraFault]:
@@ -149,6 +151,15 @@ class Simulator:
             task.add_done_callback(self._sessions.discard)
         with suppress(asyncio.CancelledError):
             await Session(self, reader, writer).serve()
+
+
+def _ahead(name: str) -> tuple[str, timedelta]:
+    """`street~12.4` as the clip's name and by how much it is ahead of the others."""
+    clip, _, seconds = name.partition("~")
+    try:
+        return clip, timedelta(seconds=float(seconds or 0))
+    except (ValueError, OverflowError):
+        return name, timedelta()
 
 
 async def _serve(arguments: argparse.Namespace) -> None:

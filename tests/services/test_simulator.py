@@ -63,6 +63,16 @@ async def test_who_comes_back_finds_the_story_where_it_would_have_been(footage):
         assert max(times) - min(times) < 0.05
 
 
+async def test_many_cameras_of_one_clip_need_not_be_in_step(footage):
+    async with Simulator(footage) as simulator:
+        here, ahead = await asyncio.gather(
+            frames_of(simulator.url("street"), 7), frames_of(simulator.url("street~1.3"), 7)
+        )
+    shown = {frame.packets[0]: frame.captured_at for frame in here}
+    apart = [(shown[frame.packets[0]] - frame.captured_at).total_seconds() for frame in ahead]
+    assert all(min(abs(seconds % 3 - 1.3), 3 - abs(seconds % 3 - 1.3)) < 0.05 for seconds in apart)
+
+
 async def test_time_goes_on_across_the_end_of_the_clip(footage):
     async with Simulator(footage) as simulator:
         frames = await frames_of(simulator.url("street"), 9)
