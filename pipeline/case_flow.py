@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from citybrain.clock import iso
 from citybrain.domain.camera import Camera
 from citybrain.domain.case import ALLOWED, Case, CaseAction, CaseEvent, CaseEventType, CaseState, Light
-from citybrain.domain.command import Act, Delivered
-from citybrain.domain.episode import ChangeKind, EpisodeChange, Evidence
+from citybrain.domain.command import Act, Delivered, Filmed
+from citybrain.domain.episode import ChangeKind, EpisodeChange, Evidence, EvidenceKind
 from citybrain.domain.geometry import metres_between
 from pipeline.dispatch import Routes, decide
 from pipeline.grouping import CaseRecord, Sighting, latest, same_problem, same_spot
@@ -20,7 +20,7 @@ from pipeline.scene import Scene
 
 REMEMBER = timedelta(days=30)
 """How long a closed case is known, so that its return is a recurrence."""
-MOST_PICTURES = 12
+MOST_PICTURES, MOST_CLIPS = 12, 3
 _MOST_COMMANDS = 50
 _SEVERER = {"low": "normal", "normal": "high", "high": "critical", "critical": "critical"}
 
@@ -103,6 +103,32 @@ def delivered(state: LocalityState, command: Delivered) -> tuple[LocalityState, 
         dispatched, told = _tell(record, after, CaseEventType.DISPATCHED, command.at, cause=command.id)
         return _put(state, index, dispatched), [replace(each, dispatch=False) for each in told]
     return state, []
+
+
+def filmed(state: LocalityState, command: Filmed) -> tuple[LocalityState, list[Told], str]:
+    """The locality after a clip of an episode is stored; the word says why not, when no open case can take it.
+
+    The episode is known by scene, place and the instant it was confirmed, not by when it began: ingest, which forgets
+    when it restarts, may have seen only the rest of the hold. Of a clip that is attached nobody said anything: reason,
+    note and actor stay what they were.
+    """
+    known = [
+        (sighting.began_at, index)
+        for index, record in enumerate(state.records)
+        if record.case.scene == command.scene and (sighting := record.sightings.get(command.place)) is not None
+        if sighting.began_at <= command.confirmed_at
+    ]
+    if not known:
+        return state, [], "no case has the episode that was filmed"
+    _, index = max(known)
+    record = state.records[index]
+    case = replace(record.case, evidence=_evidence(record.case, [command.clip]))
+    if not case.state.is_open:
+        return state, [], f"a clip came when the case was already {case.state}"
+    if case.evidence == record.case.evidence:
+        return state, [], ""
+    after, told = _tell(record, case, CaseEventType.STATUS, command.at, cause=command.id)
+    return _put(state, index, after), told, ""
 
 
 def tick(state: LocalityState, at: datetime, city: City) -> tuple[LocalityState, list[Told]]:
@@ -217,7 +243,7 @@ def _merged(record: CaseRecord, change: EpisodeChange) -> tuple[CaseRecord, list
         case,
         cameras=cameras,
         confidence=max(case.confidence, change.confidence),
-        evidence=_pictures(case, change.evidence),
+        evidence=_evidence(case, change.evidence),
         present=True,
         cleared_at=None,
         unseen_since=None,
@@ -246,7 +272,7 @@ def _changed(record: CaseRecord, sighting: Sighting, change: EpisodeChange) -> t
             present=False,
             cleared_at=change.at,
             unseen_since=None,
-            evidence=_pictures(case, change.evidence),
+            evidence=_evidence(case, change.evidence),
             reason=change.reason,
         )
         if not case.state.is_open:  # nobody is told, but should it be reopened it must not say that the thing is there
@@ -312,11 +338,18 @@ def _distance(record: CaseRecord, change: EpisodeChange) -> tuple[bool, float, f
     return change.place not in record.sightings, nearest, -record.case.filed_at.timestamp()
 
 
-def _pictures(case: Case, more: Sequence[Evidence]) -> tuple[Evidence, ...]:
-    """The first pictures and the newest ones, should there be too many."""
+def _evidence(case: Case, more: Sequence[Evidence]) -> tuple[Evidence, ...]:
+    """The first pictures and the newest ones, should there be too many; then the clips, of which the same holds."""
     known = {each.ref for each in case.evidence}
-    pictures = [*case.evidence, *(each for each in more if each.ref not in known)]
-    return tuple(pictures[:2] + pictures[2:][-(MOST_PICTURES - 2) :])
+    found = [*case.evidence, *(each for each in more if each.ref not in known)]
+    pictures = [each for each in found if each.kind is EvidenceKind.PICTURE]
+    # In the order of the data, not of arrival: a clip that was dropped and comes again is dropped again.
+    clips = sorted((each for each in found if each.kind is EvidenceKind.CLIP), key=lambda each: each.captured_at)
+    return (*_first_and_newest(pictures, 2, MOST_PICTURES), *_first_and_newest(clips, 1, MOST_CLIPS))
+
+
+def _first_and_newest(found: Sequence[Evidence], first: int, most: int) -> Sequence[Evidence]:
+    return [*found[:first], *found[first:][-(most - first) :]]
 
 
 def _forget(state: LocalityState, at: datetime) -> LocalityState:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal, Protocol
 
-from citybrain.domain.command import Act, Command, Delivered, Tick
+from citybrain.domain.command import Act, Command, Delivered, Filmed, Tick
 from citybrain.domain.detection import Detections
 from citybrain.errors import Unreadable
 from citybrain.wire import COMMANDS, DETECTIONS, read_command, read_detections
@@ -83,9 +83,11 @@ class Pipeline:
                     self._locality(key, states, effects, partial(case_flow.tick, at=command.at, city=self.city))
             case Delivered():
                 self._locality(command.locality, states, effects, partial(case_flow.delivered, command=command))
-            case Act():
+            case Act() | Filmed():
                 before = states.locality(command.locality)
-                after, told, why = case_flow.act(before, command)
+                after, told, why = (
+                    case_flow.act(before, command) if isinstance(command, Act) else case_flow.filmed(before, command)
+                )
                 if after is not before:
                     effects.localities[command.locality] = after
                 effects.told += told

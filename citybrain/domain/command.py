@@ -1,4 +1,4 @@
-"""What people, the dispatch system and the clock ask of the pipeline, as messages that can be recorded and replayed."""
+"""What people, the dispatch system, ingest and the clock ask of the pipeline, as messages that can be recorded and replayed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from citybrain.domain.case import CaseAction
+from citybrain.domain.episode import Evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,20 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True)
+class Filmed:
+    """A clip is stored of an episode that ingest saw begin: at `place`, since `began_at`, confirmed at `confirmed_at`."""
+
+    id: str
+    scene: str
+    place: str
+    locality: str
+    began_at: datetime
+    confirmed_at: datetime
+    clip: Evidence
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time went by for a locality's open cases."""
 
@@ -48,4 +63,4 @@ class Tick:
     at: datetime
 
 
-Command = Act | Delivered | Tick
+Command = Act | Delivered | Filmed | Tick

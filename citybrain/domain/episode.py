@@ -23,15 +23,31 @@ class ChangeKind(StrEnum):
     ENDED = "ended"
 
 
+class EvidenceKind(StrEnum):
+    """A picture, or a clip: what the camera sent for some seconds, undecoded."""
+
+    PICTURE = "picture"
+    CLIP = "clip"
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A stored picture that shows it: reference, camera, instant, box 0..1, and what it is for (first, confirming, clear)."""
+    """What is stored that shows it: reference, camera, instant, box 0..1, and what it is for.
+
+    A picture's `role` is first, confirming or clear. A clip's is around: it begins at `captured_at`, before the look that
+    confirmed, and ends at `until_at`, after it.
+    """
 
     ref: str
     camera: str
     captured_at: datetime
     role: str
     box: Box | None = None
+    until_at: datetime | None = None
+
+    @property
+    def kind(self) -> EvidenceKind:
+        return EvidenceKind.PICTURE if self.until_at is None else EvidenceKind.CLIP
 
 
 @dataclass(frozen=True, slots=True)

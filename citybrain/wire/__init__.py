@@ -7,14 +7,13 @@ Every reader raises Unreadable naming the field, what was expected and what was 
 from citybrain.wire.case_events import (
     CASE_EVENTS,
     case_fields,
-    evidence_fields,
     read_case,
     read_case_event,
-    read_evidence,
     write_case_event,
 )
 from citybrain.wire.commands import COMMANDS, read_command, write_command
 from citybrain.wire.detections import DETECTIONS, read_detections, write_detections
+from citybrain.wire.evidence import evidence_fields, read_evidence
 from citybrain.wire.fields import VERSION, dumps, loads
 
 __all__ = [

@@ -7,12 +7,11 @@ from typing import Any
 from citybrain.clock import iso
 from citybrain.domain.camera import Text
 from citybrain.domain.case import Case, CaseEvent, CaseEventType, CaseState, Light
-from citybrain.domain.episode import Evidence
 from citybrain.errors import Unreadable
+from citybrain.wire.evidence import evidence_fields, read_evidence
 from citybrain.wire.fields import (
     VERSION,
     Fields,
-    box_of,
     dumps,
     flag,
     instant_of,
@@ -155,28 +154,6 @@ def read_case(fields: Fields) -> Case:
         model=maybe(fields, "model", str),
         config=maybe(fields, "config", str),
         version=need(fields, "version", int),
-    )
-
-
-def evidence_fields(evidence: Evidence) -> dict[str, Any]:
-    return {
-        "ref": evidence.ref,
-        "camera": evidence.camera,
-        "captured_at": iso(evidence.captured_at),
-        "role": evidence.role,
-        "box": evidence.box.as_list() if evidence.box else None,
-    }
-
-
-def read_evidence(fields: Any) -> Evidence:
-    if not isinstance(fields, dict):
-        raise Unreadable(f"evidence: expected an object, got {fields!r}")
-    return Evidence(
-        ref=need(fields, "ref", str),
-        camera=need(fields, "camera", str),
-        captured_at=instant_of(fields, "captured_at"),
-        role=need(fields, "role", str),
-        box=box_of(fields, "evidence") if fields.get("box") is not None else None,
     )
 
 

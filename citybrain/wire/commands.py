@@ -1,4 +1,4 @@
-"""Topic `commands`: what people, the dispatch system, the clock and the cameras' clips ask of the pipeline."""
+"""Topic `commands`: what people, the dispatch system, ingest and the clock ask of the pipeline."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 
 from citybrain.clock import iso
 from citybrain.domain.case import CaseAction
-from citybrain.domain.command import Act, Command, Delivered, Tick
+from citybrain.domain.command import Act, Command, Delivered, Filmed, Tick
 from citybrain.errors import Unreadable
+from citybrain.wire.evidence import evidence_fields, read_evidence
 from citybrain.wire.fields import VERSION, dumps, instant_of, loads, maybe, need, one_of, versioned
 
 COMMANDS = "commands"
@@ -35,10 +36,19 @@ def write_command(command: Command) -> bytes:
             "acknowledged_at": iso(command.acknowledged_at),
             "external_id": command.external_id,
         }
+    elif isinstance(command, Filmed):
+        written |= {
+            "scene": command.scene,
+            "place": command.place,
+            "locality": command.locality,
+            "began_at": iso(command.began_at),
+            "confirmed_at": iso(command.confirmed_at),
+            "clip": evidence_fields(command.clip),
+        }
     return dumps(written)
 
 
-_KINDS: Mapping[type, str] = {Act: "action", Delivered: "delivered", Tick: "tick"}
+_KINDS: Mapping[type, str] = {Act: "action", Delivered: "delivered", Filmed: "filmed", Tick: "tick"}
 
 
 def read_command(raw: bytes | str) -> Command:
@@ -67,5 +77,16 @@ def read_command(raw: bytes | str) -> Command:
             posted_at=instant_of(fields, "posted_at"),
             acknowledged_at=instant_of(fields, "acknowledged_at"),
             external_id=maybe(fields, "external_id", str),
+        )
+    if kind == "filmed":
+        return Filmed(
+            id=command_id,
+            scene=need(fields, "scene", str),
+            place=need(fields, "place", str),
+            locality=need(fields, "locality", str),
+            began_at=instant_of(fields, "began_at"),
+            confirmed_at=instant_of(fields, "confirmed_at"),
+            clip=read_evidence(need(fields, "clip", dict)),
+            at=instant_of(fields, "at"),
         )
     raise Unreadable(f"kind: expected {', '.join(_KINDS.values())}, got {kind!r}")

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from citybrain.bus.local import LocalBus
 from citybrain.clock import ManualClock
 from citybrain.domain.case import Case, CaseAction, CaseEventType
-from citybrain.domain.command import Act, Delivered, Tick
+from citybrain.domain.command import Act, Delivered, Filmed, Tick
+from citybrain.domain.episode import Evidence
 from citybrain.domain.geometry import Box
 from citybrain.wire import CASE_EVENTS, COMMANDS, DETECTIONS, read_case_event, write_case_event, write_command
 from pipeline import ledger as entries
@@ -150,11 +151,17 @@ def _with_commands(day, random):
                         "备注",
                     ),
                     Delivered(f"d-{case.id}", case.id, case.locality, f"{case.id}-1", at, at, at, "D-7"),
+                    _filmed(case, at, f"{random.randint(1, 9)}.mp4"),
                     Tick(f"tick-{len(log)}", at + random.choice([0, 3600, 9000, 90_000]) * SECOND),
                 ]
             )
             log.append((COMMANDS, write_command(command)))
     return log
+
+
+def _filmed(case, at, ref):
+    clip = Evidence(ref, case.cameras[0], at - 9 * SECOND, "around", until_at=at)
+    return Filmed(f"filmed-{ref}", case.scene, case.place, case.locality, case.began_at, case.confirmed_at, clip, at)
 
 
 def test_what_cannot_be_read_is_set_aside_with_its_reason_and_blocks_nothing(tmp_path):

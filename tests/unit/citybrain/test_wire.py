@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from citybrain.domain.camera import Text
 from citybrain.domain.case import STAMPS, Case, CaseAction, CaseEvent, CaseEventType, CaseState, Light
-from citybrain.domain.command import Act, Delivered, Tick
+from citybrain.domain.command import Act, Delivered, Filmed, Tick
 from citybrain.domain.detection import Detection, Detections, Looked, Usable
 from citybrain.domain.episode import Evidence
 from citybrain.domain.geometry import Box
@@ -18,6 +18,7 @@ from citybrain.errors import Unreadable
 from citybrain.wire import (
     case_fields,
     dumps,
+    evidence_fields,
     loads,
     read_case,
     read_case_event,
@@ -59,11 +60,13 @@ detections = st.builds(
         st.builds(Detection, texts, shares, boxes(), st.none() | st.binary(min_size=256, max_size=256)), max_size=3
     ).map(tuple),
 )
+evidence = st.builds(Evidence, texts, texts, instants, texts, st.none() | boxes(), st.none() | instants)
 commands = st.one_of(
     st.builds(
         Act, texts, texts, texts, action=st.sampled_from(CaseAction), actor=texts, at=instants, reason=texts, note=texts
     ),
     st.builds(Delivered, texts, texts, texts, texts, instants, instants, instants, st.none() | texts),
+    st.builds(Filmed, texts, texts, texts, texts, instants, instants, evidence, instants),
     st.builds(Tick, texts, instants),
 )
 cases = st.builds(
@@ -85,7 +88,7 @@ cases = st.builds(
     light=st.sampled_from(Light),
     stamps=st.dictionaries(st.sampled_from(STAMPS), instants, max_size=3),
     latency_s=st.none() | figures,
-    evidence=st.lists(st.builds(Evidence, texts, texts, instants, texts, st.none() | boxes()), max_size=2).map(tuple),
+    evidence=st.lists(evidence, max_size=2).map(tuple),
     trial=st.booleans(),
     version=st.integers(0, 2**31),
 )
@@ -123,6 +126,13 @@ def test_a_writer_more_exact_than_the_wire_is_read_as_finely_as_is_written():
     assert seen.detections[0].confidence == 0.1235
     assert seen.detections[0].box.x1 == 0.1235
     assert read_detections(write_detections(seen)) == seen
+
+
+def test_a_picture_is_written_as_ever_and_a_clip_says_that_it_is_one_and_when_it_ends():
+    picture = Evidence("e.jpg", "gd-1", EIGHT, "first")
+    assert list(evidence_fields(picture)) == ["ref", "camera", "captured_at", "role", "box"]
+    clip = evidence_fields(Evidence("e.mp4", "gd-1", EIGHT, "around", until_at=EIGHT + timedelta(seconds=9)))
+    assert (clip["kind"], clip["until_at"]) == ("clip", "2026-11-21T08:00:09.000Z")
 
 
 def a_look():

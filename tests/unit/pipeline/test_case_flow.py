@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from citybrain.domain.case import ALLOWED, CaseAction, CaseState, Light, allowed_actions
-from citybrain.domain.command import Act, Delivered
+from citybrain.domain.command import Act, Delivered, Filmed
 from citybrain.domain.episode import ChangeKind, EpisodeChange, Evidence
 from citybrain.domain.geometry import Box
-from pipeline.case_flow import REMEMBER, LocalityState, act, advance_episode, case_id, delivered, light_at, tick
+from pipeline.case_flow import REMEMBER, LocalityState, act, advance_episode, case_id, delivered, filmed, light_at, tick
 from pipeline.dispatch import Routes
 from tests.flows.street import FIRE, HOUR, MINUTE, SECOND, START, A, B, camera, city, scene
 
@@ -64,6 +64,19 @@ class Corner:
             "d", case.id, case.locality, f"{case.id}-{version}", when, when + SECOND, when + 2 * SECOND, "D-7"
         )
         return self._after(lambda state: delivered(state, command))
+
+    def is_filmed(self, *, at=310, ref="clip.mp4", place="gd-1/kerb/one", confirmed=300, since=295, **more):
+        clip = Evidence(ref, place.partition("/")[0], START + since * SECOND, "around", None, START + at * SECOND)
+        fields = {"scene": "illegal_parking", "locality": "place:corner", "began_at": START, "at": START + at * SECOND}
+        command = Filmed(
+            f"filmed-{ref}", place=place, confirmed_at=START + confirmed * SECOND, clip=clip, **fields | more
+        )
+        before = self.state
+        self.state, told, self.why = filmed(self.state, command)
+        self.events += told
+        if not told:
+            assert self.state is before
+        return [one.event.type.value.rpartition(".")[2] for one in told]
 
     def ticks(self, at):
         return self._after(
@@ -412,3 +425,75 @@ def test_pictures_are_bounded_and_the_first_ones_stay(corner):
     assert len(refs) == 12
     assert refs[0] == "gd-1/kerb/one-began.jpg"
     assert refs[-1] == "p29.jpg"
+
+
+# -- clips ------------------------------------------------------------------------------------------------------------
+
+
+def clips(corner):
+    return [each.ref for each in corner.case.evidence if each.until_at]
+
+
+def test_a_clip_of_the_episode_becomes_evidence_of_its_case_and_the_desk_is_told(corner):
+    before = corner.case
+    assert corner.is_filmed() == ["status"]
+    assert [each.ref for each in corner.case.evidence] == ["gd-1/kerb/one-began.jpg", "clip.mp4"]
+    assert corner.events[-1].dispatch
+    assert corner.events[-1].event.cause == "filmed-clip.mp4"
+    assert replace(corner.case, evidence=before.evidence, version=1) == before, "nobody said anything of it"
+
+
+def test_a_clip_said_twice_is_told_once(corner):
+    assert corner.is_filmed() == ["status"]
+    assert corner.is_filmed() == []
+    assert corner.why == ""
+
+
+def test_a_clip_finds_its_case_where_the_episode_was_merged():
+    corner = Corner()
+    corner.sees(change(shared_place="corner"), change(place="gd-2/kerb/two", began=100, at=400, shared_place="corner"))
+    assert len(corner.state.records) == 1
+    assert corner.is_filmed(place="gd-2/kerb/two", confirmed=400, ref="two.mp4") == ["status"]
+    assert corner.is_filmed(ref="one.mp4") == ["status"]
+    assert clips(corner) == ["two.mp4", "one.mp4"]
+
+
+def test_a_clip_by_an_ingest_that_saw_only_the_rest_of_the_hold_is_of_the_same_episode(corner):
+    assert corner.is_filmed(began_at=START + 120 * SECOND, confirmed=420, at=430) == ["status"]
+
+
+@pytest.mark.parametrize("other", [{"scene": "fire_risk"}, {"place": "gd-1/kerb/none"}, {"confirmed": -1}])
+def test_a_clip_of_what_no_case_knows_says_so(corner, other):
+    assert corner.is_filmed(**other) == []
+    assert corner.why == "no case has the episode that was filmed"
+
+
+@pytest.mark.parametrize(("action", "state"), [("close", "closed"), ("reject", "rejected")])
+def test_a_clip_that_comes_after_the_case_was_answered_says_so(corner, action, state):
+    corner.acts(action, at=305)
+    assert corner.is_filmed() == []
+    assert corner.why == f"a clip came when the case was already {state}"
+
+
+def test_a_case_that_came_again_has_the_new_clip_not_the_closed_one(corner):
+    corner.sees(change(KIND.ENDED, at=600))
+    corner.acts("close", at=700)
+    corner.sees(change(began=900, at=1200))
+    assert corner.is_filmed(confirmed=1200, at=1210, ref="again.mp4") == ["status"]
+    assert clips(corner) == ["again.mp4"]
+
+
+def test_a_case_keeps_the_first_clip_and_the_newest_whatever_is_said_again(corner):
+    for n in (1, 3, 2, 5, 4, 3, 1):
+        corner.is_filmed(ref=f"{n}.mp4", since=n * 100, at=n * 100 + 10)
+    assert clips(corner) == ["1.mp4", "4.mp4", "5.mp4"]
+
+
+def test_clips_push_out_no_picture(corner):
+    corner.is_filmed()
+    for n in range(1, 30):
+        corner.sees(change(KIND.ENDED, began=0 if n == 1 else n * 1000 - 1000, at=n * 1000))
+        picture = Evidence(f"p{n}.jpg", "gd-1", START + n * MINUTE, "first")
+        corner.sees(change(began=n * 1000, at=n * 1000 + 300, evidence=(picture,)))
+    assert len(corner.case.evidence) == 13
+    assert clips(corner) == ["clip.mp4"]

@@ -21,7 +21,7 @@ from citybrain.cli import _parser
 from citybrain.clock import ManualClock, SystemClock, iso
 from citybrain.configuration import Section, duration_text
 from citybrain.domain.case import CaseEventType, CaseState
-from citybrain.domain.command import Act, Delivered, Tick
+from citybrain.domain.command import Act, Delivered, Filmed, Tick
 from citybrain.domain.detection import Usable
 from citybrain.evidence.files import FileEvidence
 from citybrain.hot.sqlite import SqliteHot
@@ -32,7 +32,7 @@ from events_api.app import create_app
 from events_api.parts import Parts
 from events_api.routes.health import _Figures
 from events_api.store.sqlite import SqliteCases
-from ingest.config import _Entry, _Zone
+from ingest.config import Entry, _Zone
 from ingest.network import Network
 from ingest.workers import WorkerPool
 from pipeline.codes import Category, CodeTable
@@ -151,7 +151,7 @@ def test_the_glossary_knows_every_state_and_every_kind_of_blindness() -> None:
 
 def keys() -> Iterator[tuple[str, type[Section], str]]:
     """Where each model's keys are told: a text that begins the part of docs/configuration.md, and the model."""
-    yield "## cameras.yaml", _Entry, "\nA zone:"
+    yield "## cameras.yaml", Entry, "\nA zone:"
     yield "\nA zone:", _Zone, "\n## "
     yield "## detectors/*.yaml", DetectorFile, "`options` of"
     yield "## scenes/*.yaml", SceneFile, "`when:` of"
@@ -348,7 +348,7 @@ WIRE = "docs/wire.md"
 
 def test_the_commands_on_the_page_can_be_read() -> None:
     found = [read_command(each) for each in examples(WIRE, "json") if '"kind"' in each]
-    assert {type(each) for each in found} == {Act, Delivered, Tick}
+    assert {type(each) for each in found} == {Act, Delivered, Filmed, Tick}
 
 
 def test_the_case_event_on_the_page_is_what_comes_of_the_look_on_the_page() -> None:
