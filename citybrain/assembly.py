@@ -126,7 +126,7 @@ def read(folder: Path) -> tuple[Configuration | None, list[Fault]]:
     if set(detectors) == _names(folder / "detectors"):
         known = {label for settings in detectors.values() for label in labels_of(settings)}
         scene.check_labels(list(scenes.values()), known, faults=faults)
-    _check_detectors(cameras, _names(folder / "detectors"), str(folder / camera_config.FILE), faults)
+    _check_detectors(cameras, _names(folder / "detectors"), faults)
     _check_gaps(cameras, scenes, faults)
     if faults:
         return None, sorted(set(faults))
@@ -137,18 +137,16 @@ def _names(folder: Path) -> set[str]:
     return {path.stem for path in folder.glob("*.yaml")}
 
 
-def _check_detectors(
-    cameras: Sequence[CameraSettings], detectors: Collection[str], file: str, faults: list[Fault]
-) -> None:
+def _check_detectors(cameras: Sequence[CameraSettings], detectors: Collection[str], faults: list[Fault]) -> None:
     for camera in cameras:
         if camera.detector is None and len(detectors) > 1:
             message = f"camera {camera.id!r} names none, and there are several."
-            faults.append(Fault(file, "detector", message, f"Name one of {', '.join(sorted(detectors))}."))
+            faults.append(Fault(camera.file, "detector", message, f"Name one of {', '.join(sorted(detectors))}."))
         elif camera.detector is not None and camera.detector not in detectors:
             message = (
                 f"camera {camera.id!r} names {camera.detector!r}, and there is no detectors/{camera.detector}.yaml."
             )
-            faults.append(Fault(file, "detector", message, did_you_mean(camera.detector, detectors)))
+            faults.append(Fault(camera.file, "detector", message, did_you_mean(camera.detector, detectors)))
 
 
 def _check_gaps(cameras: Sequence[CameraSettings], scenes: Mapping[str, Scene], faults: list[Fault]) -> None:

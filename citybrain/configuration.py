@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -13,6 +13,7 @@ from typing import Annotated, Any, TypeVar
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
+from citybrain import strict_yaml
 from citybrain.domain.camera import Text
 from citybrain.errors import Fault
 
@@ -85,7 +86,7 @@ def read(path: Path, *, faults: list[Fault]) -> Any:
         faults.append(Fault(shown, "", f"cannot be read ({type(error).__name__}).", "It must be a UTF-8 text file."))
         return None
     try:
-        value = yaml.load(text, Loader=_StrictLoader)  # noqa: S506  # a SafeLoader that also refuses repeated keys
+        value = strict_yaml.load(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -190,26 +191,3 @@ def _section_in(annotation: Any) -> Any:
         if found is not None:
             return found
     return None
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """Refuses a mapping that says the same key twice: the second would silently win."""
-
-
-def _mapping_once(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen: set[Any] = set()
-    for key_node, _ in node.value:
-        if key_node.tag == "tag:yaml.org,2002:merge":
-            continue
-        key = loader.construct_object(key_node, deep=True)
-        if not isinstance(key, Hashable):
-            raise yaml.constructor.ConstructorError(None, None, "a key must be a word", key_node.start_mark)
-        if key in seen:
-            said = f"key {key!r} stands here twice"
-            raise yaml.constructor.ConstructorError(None, None, said, key_node.start_mark, "Keep one.")
-        seen.add(key)
-    loader.flatten_mapping(node)
-    return loader.construct_mapping(node, deep=True)
-
-
-_StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping_once)

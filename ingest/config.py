@@ -1,37 +1,29 @@
-"""cameras.yaml: which cameras there are, how to reach them, and which parts of their views mean something."""
+"""cameras.yaml and cameras/*.yaml: which cameras there are, how to reach them, and which parts of their views mean something."""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote
 
 from pydantic import BeforeValidator, Field, SecretStr
 
 from citybrain import plugins
-from citybrain.configuration import Bilingual, Duration, Section, expand, parse, read
+from citybrain.configuration import Bilingual, Duration, Section, parse, read
 from citybrain.domain.camera import Camera, Text, Zone, ZoneKind
 from citybrain.domain.geometry import Homography, Point, Polygon
 from citybrain.errors import Fault
 from citybrain.ports import Source
+from ingest.address import Faults, opened, source_of
 from ingest.secrets import masked
 
 FILE = "cameras.yaml"
+FOLDER = "cameras"
 SOURCES = "ingest.sources"
 SHORTEST_LOOK = timedelta(milliseconds=200)
-_SCHEMES = {
-    **dict.fromkeys(("rtsp", "rtsps", "rtmp", "rtmps", "http", "https"), "rtsp"),
-    "file": "file",
-    "images": "images",
-}
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
-_USER_INFO = re.compile(r"^(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<userinfo>[^/?#]*)@(?P<rest>.*)$", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +38,8 @@ class CameraSettings:
     detector: str | None = None
     fixed: bool = True
     """Whether its view stays where it is; a dome on patrol does not."""
+    file: str = field(default="", compare=False)
+    """Where it stands; a camera that only moved to another file is the same."""
 
     @property
     def id(self) -> str:
@@ -59,39 +53,52 @@ def build(settings: CameraSettings) -> Source:
     return source
 
 
-def load(folder: Path, faults: list[Fault]) -> list[CameraSettings]:
-    """The cameras of a configuration folder, without the faulty ones; every fault is added, in the file's order."""
+def files(folder: Path) -> list[Path]:
+    """The files of a configuration folder that hold cameras, in the order in which they are read."""
+    first = folder / FILE
+    more = sorted((folder / FOLDER).glob("*.yaml"))
+    return [first, *more] if first.exists() or not more else more
+
+
+def load(
+    folder: Path, faults: list[Fault], *, environment: Mapping[str, str] | None = None, instead: Path | None = None
+) -> list[CameraSettings]:
+    """The cameras of a configuration folder, without the faulty ones; every fault is added, in the files' order.
+
+    `instead` is read in place of the folder's files: one that is not yet among them.
+    """
     found_faults: list[Fault] = []
-    found = _cameras(folder, found_faults)
+    found = _cameras(folder, [instead] if instead else files(folder), environment, found_faults)
     # A fault may quote what stands in the file: an address written in the wrong place keeps its password all the same.
     faults.extend(replace(each, message=masked(each.message), key=masked(each.key)) for each in found_faults)
     return found
 
 
-def _cameras(folder: Path, faults: list[Fault]) -> list[CameraSettings]:
-    path = folder / FILE
-    file = str(path)
-    value = read(path, faults=faults)
-    if value is None:
-        return []
-    whole = parse(_File, value, file=file, faults=faults)
-    if whole is None:
-        return []
-    if not whole.cameras:
-        faults.append(Fault(file, "cameras", "names no camera.", "Add one; see docs/how-to/camera.md."))
+def _cameras(
+    folder: Path, paths: Sequence[Path], environment: Mapping[str, str] | None, faults: list[Fault]
+) -> list[CameraSettings]:
+    before, known, ids = len(faults), plugins.offered(SOURCES), list[tuple[object, str, str]]()
     found: list[CameraSettings] = []
-    for index, each in enumerate(whole.cameras):
-        key = f"cameras[{index}]"
-        if not isinstance(each, dict):
-            faults.append(Fault(file, key, "is not a camera.", "Write its id, name and url as keys; see the example."))
-            continue
-        entry = parse(_Entry, each, file=file, faults=faults, at=key)
-        if entry is not None:
-            settings = _settings(entry, folder, _Faults(file, key, faults))
-            if settings is not None:
-                found.append(settings)
-    ids = [each.get("id") if isinstance(each, dict) else None for each in whole.cameras]
-    faults.extend(_twice(ids, file, "cameras[{}].id", "camera"))
+    for path in paths:
+        file = str(path)
+        value = read(path, faults=faults)
+        whole = None if value is None else parse(_File, value, file=file, faults=faults)
+        for index, each in enumerate(whole.cameras if whole else ()):
+            key = f"cameras[{index}]"
+            if not isinstance(each, dict):
+                faults.append(
+                    Fault(file, key, "is not a camera.", "Write its id, name and url as keys; see the example.")
+                )
+                continue
+            ids.append((each.get("id"), file, f"{key}.id"))
+            entry = parse(Entry, each, file=file, faults=faults, at=key)
+            if entry is not None:
+                settings = settled(entry, folder, Faults(file, key, faults), known=known, environment=environment)
+                if settings is not None:
+                    found.append(settings)
+    if not ids and len(faults) == before:
+        faults.append(Fault(str(paths[0]), "cameras", "names no camera.", "Add one; see docs/how-to/camera.md."))
+    faults.extend(_twice(ids, "camera"))
     return found
 
 
@@ -130,7 +137,9 @@ class _Zone(Section):
     ground: list[tuple[float, float]] | None = None
 
 
-class _Entry(Section):
+class Entry(Section):
+    """One camera as the file says it."""
+
     id: _Id
     name: Annotated[Bilingual, BeforeValidator(_name)]
     url: str
@@ -147,26 +156,23 @@ class _File(Section):
     cameras: list[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class _Faults:
-    """Where faults of one camera go."""
-
-    file: str
-    at: str
-    into: list[Fault]
-
-    def add(self, key: str, message: str, remedy: str = "") -> None:
-        self.into.append(Fault(self.file, f"{self.at}.{key}", message, remedy))
-
-
-def _settings(entry: _Entry, folder: Path, faults: _Faults) -> CameraSettings | None:
+def settled(
+    entry: Entry,
+    folder: Path,
+    faults: Faults,
+    *,
+    known: Collection[str],
+    environment: Mapping[str, str] | None = None,
+) -> CameraSettings | None:
+    """The camera that an entry describes, None after adding its faults; `known` are the sources there are."""
     before = len(faults.into)
-    source = _source(entry, faults)
-    url = _address(entry.url, folder, faults)
+    source = source_of(entry.url, entry.source, known=known, faults=faults)
+    url = opened(entry.url, folder, faults=faults, environment=environment)
     if entry.look_every < SHORTEST_LOOK:
         faults.add("look_every", "must be at least 200ms.", "A camera looked at more often would starve the others.")
     zones = [_zone(zone, f"zones[{index}]", faults) for index, zone in enumerate(entry.zones)]
-    faults.into.extend(_twice([z.id for z in entry.zones], faults.file, faults.at + ".zones[{}].id", "zone"))
+    at = f"{faults.at}.zones" if faults.at else "zones"
+    faults.into.extend(_twice([(z.id, faults.file, f"{at}[{n}].id") for n, z in enumerate(entry.zones)], "zone"))
     if len(faults.into) > before or source is None or url is None:
         return None
     return CameraSettings(
@@ -183,72 +189,17 @@ def _settings(entry: _Entry, folder: Path, faults: _Faults) -> CameraSettings | 
         look_every=entry.look_every,
         detector=entry.detector,
         fixed=entry.fixed,
+        file=faults.file,
     )
 
 
-def _source(entry: _Entry, faults: _Faults) -> str | None:
-    known = plugins.offered(SOURCES)
-    if entry.source is not None:
-        if entry.source not in known:
-            faults.add("source", f"{SOURCES} has no {entry.source!r}.", f"It has {', '.join(known)}.")
-            return None
-        return entry.source
-    scheme = _SCHEME.match(entry.url)
-    name = _SCHEMES.get(scheme.group(1).lower()) if scheme else None
-    if name not in known:
-        found = f"begins with {scheme.group(1) + ':'!r}" if scheme else "has no scheme"
-        right = ", ".join(f"{each}:" for each in _SCHEMES)
-        faults.add(
-            "url", f"{found}, which no source opens.", f"Begin it with {right}, or name a source: {', '.join(known)}."
-        )
-        return None
-    return name
-
-
-def _address(url: str, folder: Path, faults: _Faults) -> str | None:
-    """The address with its secrets in it; file and images paths are taken from the configuration's folder."""
-    unset: list[str] = []
-    split = _USER_INFO.match(url)
-    if split:
-        # A password may hold any character: those that an address gives a meaning are quoted, unless they already are.
-        address = (
-            split["scheme"] + _expanded(split["userinfo"], unset, quoted=True) + "@" + _expanded(split["rest"], unset)
-        )
-    else:
-        address = _expanded(url, unset)
-    for name in unset:
-        faults.add("url", f"the variable {name} is not set.", f"Set {name} in the environment before starting.")
-    if unset:
-        return None
-    scheme, _, rest = address.partition(":")
-    if scheme.lower() in ("file", "images"):
-        place, mark, query = rest.partition("?")
-        path = (folder / place.removeprefix("//")).resolve()
-        if not path.exists():
-            faults.add("url", f"there is no {path}.", "Paths are taken from the folder of cameras.yaml.")
-            return None
-        return f"{scheme.lower()}://{quote(str(path))}{mark}{query}"
-    if not re.match(
-        r"^//(?:[^/?#]*@)?(?:\[[0-9A-Fa-f:.]+\]|[^/?#@:\[\]]+)(?::\d{1,5})?(?:[/?#]|$)", rest
-    ) and _SCHEMES.get(scheme.lower()):
-        faults.add("url", "names no host.", "Write it as rtsp://user:password@host:port/path.")
-        return None
-    return address
-
-
-def _expanded(text: str, unset: list[str], *, quoted: bool = False) -> str:
-    expanded, missing = expand(text, quote=partial(quote, safe="%") if quoted else str)
-    unset.extend(name for name in missing if name not in unset)
-    return expanded
-
-
-def _zone(zone: _Zone, at: str, faults: _Faults) -> Zone | None:
+def _zone(zone: _Zone, at: str, faults: Faults) -> Zone | None:
     polygon = _polygon(zone.polygon, f"{at}.polygon", faults)
     ground = _ground(zone, at, faults) if zone.ground is not None else None
     return None if polygon is None else Zone(zone.id, zone.kind, polygon, zone.place, ground)
 
 
-def _polygon(points: Sequence[Point], key: str, faults: _Faults) -> Polygon | None:
+def _polygon(points: Sequence[Point], key: str, faults: Faults) -> Polygon | None:
     if any(value > 2 for point in points for value in point) and all(value >= 0 for point in points for value in point):
         faults.add(key, "looks like pixels.", "Divide by the picture's width and height, so that all are 0..1.")
         return None
@@ -259,7 +210,7 @@ def _polygon(points: Sequence[Point], key: str, faults: _Faults) -> Polygon | No
         return None
 
 
-def _ground(zone: _Zone, at: str, faults: _Faults) -> Homography | None:
+def _ground(zone: _Zone, at: str, faults: Faults) -> Homography | None:
     ground = zone.ground or []
     key = f"{at}.ground"
     if len(ground) != len(zone.polygon):
@@ -276,11 +227,16 @@ def _ground(zone: _Zone, at: str, faults: _Faults) -> Homography | None:
         return None
 
 
-def _twice(ids: Sequence[Any], file: str, key: str, noun: str) -> list[Fault]:
-    counts = Counter(each for each in ids if isinstance(each, str))
-    first = {name: ids.index(name) for name, count in counts.items() if count > 1}
-    return [
-        Fault(file, key.format(index), f"{name!r} is the id of another {noun} too.", "Ids are given once.")
-        for index, name in enumerate(ids)
-        if isinstance(name, str) and name in first and index > first[name]
-    ]
+def _twice(ids: Sequence[tuple[object, str, str]], noun: str) -> list[Fault]:
+    """A fault for each (id, file, key) whose id was said before."""
+    first: dict[str, str] = {}
+    faults = []
+    for name, file, key in ids:
+        if not isinstance(name, str):
+            continue
+        if name not in first:
+            first[name] = file
+            continue
+        where = "" if first[name] == file else f", in {first[name]}"
+        faults.append(Fault(file, key, f"{name!r} is the id of another {noun} too{where}.", "Ids are given once."))
+    return faults

@@ -32,7 +32,7 @@ FAULTS = {
     "scenes/missing_key": f"{STANDING}: hold: is missing. Add `hold`.",
     "scenes/no_labels": f"{STANDING}: when.labels: expected at least 1, got 0.",
     "scenes/no_max_gap": f"{STANDING}: max_gap: must be longer than nothing. Give at least twice the look interval.",
-    "scenes/not_yaml": f"{STANDING}: line 3, column 7: expected ',' or '}}', but got ':'. Check the indentation and quotes",
+    "scenes/not_yaml": f"{STANDING}: line 3, column 7: did not find expected ',' or '}}'. Check the indentation and quotes",
     "scenes/one_language": f"{STANDING}: title: expected both languages, {{zh: …, en: …}}, got {{'zh': '停放'}}.",
     "scenes/one_test_only": f"{STANDING}: tests: expected at least 2, got 1.",
     "scenes/test_that_expects_nonsense": f"{STANDING}: tests: test 'a car that stays is a case': expected `begins 10m` or"

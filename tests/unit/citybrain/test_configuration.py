@@ -119,11 +119,13 @@ def yaml_faults(tmp_path: Path, text: str | bytes):
         ("? [a]\n: 1\n", "line 1, column 3: a key must be a word."),
         ("a: 2026-13-45\n", "holds a value that cannot be read (month must be in 1..12). Put quotes around text."),
         ("a: !!python/object:os.system x\n", "line 1, column 4: could not determine a constructor"),
-        ("a: &a [*a]\n", "line 1, column 4: found unconstructable recursive node"),
+        ("a: &a [*a]\n", "line 1, column 4: contains itself. Write it out."),
         ("", "is empty."),
         ("# nothing\n", "is empty."),
         (b"a: \xff\n", "cannot be read (UnicodeDecodeError). It must be a UTF-8 text file."),
         ("{" * 20_000, "holds a value that cannot be read"),
+        ("a:\n " + "- " * 20_000, "holds a value that cannot be read"),
+        ("a: {<<: [{x: 1}, {y: 2}], x: 3, x: 4}\n", "line 1, column 33: key 'x' stands here twice. Keep one."),
     ],
 )
 def test_a_file_that_cannot_be_read_is_one_fault_with_its_place(tmp_path, text, fault):
@@ -162,3 +164,18 @@ def test_faults_are_told_once_each_and_in_order():
     assert UnknownPlugin("pipeline.rules", "presense", ["presence", "dwell"]).message == (
         "pipeline.rules has no 'presense'; it has dwell, presence"
     )
+
+
+def test_what_is_merged_gives_way_to_the_mappings_own_keys_and_an_alias_is_one_value(tmp_path):
+    text = "base: &base {x: 1, y: [1]}\nown: {<<: *base, x: 2}\nsame: *base\n"
+    value, faults = yaml_faults(tmp_path, text)
+    assert faults == []
+    assert value["own"] == {"x": 2, "y": [1]}
+    assert value["same"] is value["base"]
+
+
+def test_aliases_of_aliases_take_no_more_room_than_they_are_written_with(tmp_path):
+    levels = "".join(f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]\n" for n in range(1, 12))
+    value, faults = yaml_faults(tmp_path, "l0: &l0 [x]\n" + levels)
+    assert faults == []
+    assert value["l11"][0] is value["l10"]
