@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from bench.running import Running, machine, running, wait_until
+from bench.machine import machine
+from bench.running import Running, running, wait_until
 from citybrain.clock import SystemClock
 from citybrain.errors import Transient
 

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from bench.running import Running, machine, running, seconds, wait_until
+from bench.machine import machine
+from bench.running import Running, running, seconds, wait_until
 
 TARGET_S = 10.0
 STAGES = ("captured", "received", "decoded", "inferred", "filed", "posted")

@@ -15,7 +15,8 @@ from typing import Any
 
 import yaml
 
-from bench.running import Running, machine, running
+from bench.machine import machine
+from bench.running import Running, running
 from citybrain.clock import SystemClock
 from citybrain.demo.city import CONFIG
 

@@ -137,11 +137,6 @@ def wait_until(holds: Any, *, timeout_s: float, what: str, every_s: float = 0.5)
     raise Transient(f"waited {timeout_s:.0f} s in vain until {what}")
 
 
-def machine() -> dict[str, Any]:
-    """What a figure was measured on."""
-    return {"cores": os.cpu_count(), "load_1m": round(os.getloadavg()[0], 1), "python": sys.version.split()[0]}
-
-
 def seconds(later: str, earlier: str) -> float:
     """Between two instants as the wire writes them."""
     return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
