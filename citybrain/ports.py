@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from citybrain.domain.detection import Detection
+from citybrain.domain.episode import EvidenceKind
 from citybrain.domain.frame import Frame
 
 Plane = npt.NDArray[np.uint8]
@@ -147,10 +148,11 @@ class Bus(Protocol):
 
 
 class EvidenceStore(Protocol):
-    """Keeps pictures that show something. A reference names camera, instant and hash; what is kept is never altered."""
+    """Keeps pictures and clips that show something. A reference names camera, instant and hash; what is kept is never altered."""
 
-    def put(self, camera: str, captured_at: datetime, jpeg: bytes) -> str:
-        """Store a picture for some hours and return its reference. The same picture gives the same reference."""
+    def put(self, camera: str, captured_at: datetime, content: bytes, kind: EvidenceKind = EvidenceKind.PICTURE) -> str:
+        """Store a picture (JPEG) or a clip (MP4, by its first picture's instant) for some hours and return its reference,
+        which ends in .jpg or .mp4. The same content gives the same reference."""
         ...
 
     def keep(self, ref: str) -> bool:
@@ -158,7 +160,7 @@ class EvidenceStore(Protocol):
         ...
 
     def get(self, ref: str) -> bytes:
-        """The picture. Raises KeyError when there is none, Unreadable when its hash no longer fits."""
+        """The picture or clip. Raises KeyError when there is none, Unreadable when its hash no longer fits."""
         ...
 
     def sweep(self, *, before: datetime) -> int:

@@ -1,10 +1,11 @@
 """Evidence as files: hashed when written, checked when read, kept by a second name for as long as its case.
 
     evidence/recent/gd-0001/20261121/080000.000Z-0123456789abcdef.jpg    every picture, for some hours
+    evidence/recent/gd-0001/20261121/075956.960Z-89abcdef01234567.mp4    every clip
     evidence/kept/gd-0001/20261121/080000.000Z-0123456789abcdef.jpg      the same file, linked: what a case shows
     evidence/arriving/                                                   being written; a crash leaves at most this
 
-A reference is the path below `recent` or `kept`: camera, instant (UTC) and the start of the picture's SHA-256.
+A reference is the path below `recent` or `kept`: camera, instant (UTC) and the start of the content's SHA-256.
 """
 
 from __future__ import annotations
@@ -21,17 +22,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from citybrain.domain.episode import EvidenceKind
 from citybrain.errors import Permanent, Transient, Unreadable
 
 _CAMERA = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_REF = re.compile(rf"({_CAMERA.pattern})/(\d{{8}})/(\d{{6}}\.\d{{3}})Z-([0-9a-f]{{16}})\.jpg")
+_REF = re.compile(rf"({_CAMERA.pattern})/(\d{{8}})/(\d{{6}}\.\d{{3}})Z-([0-9a-f]{{16}})\.(?:jpg|mp4)")
+_ENDINGS = {EvidenceKind.PICTURE: "jpg", EvidenceKind.CLIP: "mp4"}
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE})
 _NO_LINKS = frozenset({errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK})
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What the store holds and what its disk has left; a kept picture that is also recent takes its bytes once."""
+    """What the store holds and what its disk has left; what is kept and also recent takes its bytes once."""
 
     recent_files: int
     recent_bytes: int
@@ -51,15 +54,15 @@ class FileEvidence:
             for each in (self._recent, self._kept, self._arriving):
                 each.mkdir(parents=True, exist_ok=True)
 
-    def put(self, camera: str, captured_at: datetime, jpeg: bytes) -> str:
+    def put(self, camera: str, captured_at: datetime, content: bytes, kind: EvidenceKind = EvidenceKind.PICTURE) -> str:
         """Raises Transient when the disk is full, ValueError for a camera id that is no file name."""
         if not _CAMERA.fullmatch(camera):
             raise ValueError(f"a camera id must be letters, digits, '.', '_' and '-', got {camera!r}")
-        ref = _reference(camera, captured_at, jpeg)
+        ref = _reference(camera, captured_at, content, ending=_ENDINGS[kind])
         target = self._recent / ref
         if not target.exists():
             with _room(self._recent):
-                self._write(target, jpeg)
+                self._write(target, content)
         return ref
 
     def keep(self, ref: str) -> bool:
@@ -82,13 +85,13 @@ class FileEvidence:
             raise KeyError(ref)
         for folder in (self._kept, self._recent):
             try:
-                jpeg = (folder / ref).read_bytes()
+                content = (folder / ref).read_bytes()
             except (FileNotFoundError, NotADirectoryError):
                 continue
-            found = hashlib.sha256(jpeg).hexdigest()[:16]
+            found = hashlib.sha256(content).hexdigest()[:16]
             if found != match[4]:
-                raise Unreadable(f"{ref}: expected sha256 {match[4]}…, got {found}…: the picture was altered")
-            return jpeg
+                raise Unreadable(f"{ref}: expected sha256 {match[4]}…, got {found}…: it was altered")
+            return content
         raise KeyError(ref)
 
     def sweep(self, *, before: datetime) -> int:
@@ -99,7 +102,7 @@ class FileEvidence:
         for day in sorted(self._recent.glob("*/*")):
             if day.name > last_day:
                 continue
-            for ref, path in _pictures(day, self._recent):
+            for ref, path in _stored(day, self._recent):
                 if _captured_at(ref) < before:
                     with contextlib.suppress(FileNotFoundError):
                         path.unlink()
@@ -113,12 +116,12 @@ class FileEvidence:
         recent, kept = _sizes(self._recent), _sizes(self._kept)
         return Usage(len(recent), sum(recent), len(kept), sum(kept), shutil.disk_usage(self._recent).free)
 
-    def _write(self, target: Path, jpeg: bytes) -> None:
+    def _write(self, target: Path, content: bytes) -> None:
         self._arriving.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=self._arriving, suffix=".jpg", delete=False) as file:
+        with tempfile.NamedTemporaryFile(dir=self._arriving, delete=False) as file:
             arriving = Path(file.name)
             try:
-                file.write(jpeg)
+                file.write(content)
                 file.close()
                 self._into_place(arriving, target)
             except BaseException:
@@ -155,10 +158,10 @@ class FileEvidence:
                     path.unlink()
 
 
-def _reference(camera: str, captured_at: datetime, jpeg: bytes) -> str:
+def _reference(camera: str, captured_at: datetime, content: bytes, *, ending: str) -> str:
     at = captured_at.astimezone(UTC)
     instant = f"{at:%Y%m%d}/{at:%H%M%S}.{at.microsecond // 1000:03d}Z"
-    return f"{camera}/{instant}-{hashlib.sha256(jpeg).hexdigest()[:16]}.jpg"
+    return f"{camera}/{instant}-{hashlib.sha256(content).hexdigest()[:16]}.{ending}"
 
 
 def _captured_at(ref: str) -> datetime:
@@ -168,7 +171,7 @@ def _captured_at(ref: str) -> datetime:
     return datetime.strptime(f"{match[2]}{match[3]}", "%Y%m%d%H%M%S.%f").replace(tzinfo=UTC)
 
 
-def _pictures(folder: Path, root: Path) -> Iterator[tuple[str, Path]]:
+def _stored(folder: Path, root: Path) -> Iterator[tuple[str, Path]]:
     try:
         paths = list(folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):
@@ -190,7 +193,7 @@ def _remove_empty(folder: Path, *, up_to: Path) -> None:
 
 def _sizes(folder: Path) -> list[int]:
     sizes = []
-    for path in folder.glob("*/*/*.jpg"):
+    for path in folder.glob("*/*/*.*"):
         with contextlib.suppress(FileNotFoundError):
             sizes.append(path.stat().st_size)
     return sizes

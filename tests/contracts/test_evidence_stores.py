@@ -4,12 +4,14 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from citybrain.domain.episode import EvidenceKind
 from citybrain.errors import Unreadable
 from citybrain.evidence.files import FileEvidence
 from citybrain.ports import EvidenceStore
 
 EIGHT = datetime(2026, 11, 21, 8, 0, 0, 123_456, tzinfo=UTC)
 JPEG = b"\xff\xd8\xff a street corner \xff\xd9"
+MP4 = b"\0\0\0\x20ftypisom a street corner for ten seconds"
 
 
 @pytest.fixture(params=["files"])
@@ -32,6 +34,24 @@ def test_the_same_picture_has_the_same_reference_and_another_a_different_one(sto
     ref = store.put("gd-0001", EIGHT, JPEG)
     assert store.put("gd-0001", EIGHT, JPEG) == ref
     assert len({ref, store.put("gd-0001", EIGHT, JPEG + b"."), store.put("gd-0002", EIGHT, JPEG)}) == 3
+
+
+def test_a_clip_is_known_by_its_reference_and_kept_swept_and_checked_as_pictures_are(store, tmp_path):
+    kept, passing = (
+        store.put("gd-0001", EIGHT, content, EvidenceKind.CLIP) for content in (MP4, MP4.replace(b"ten", b"two"))
+    )
+    assert kept.startswith("gd-0001/20261121/080000.123Z-")
+    assert kept.endswith(".mp4")
+    assert store.put("gd-0001", EIGHT, MP4, EvidenceKind.CLIP) == kept
+    assert store.keep(kept)
+    assert store.sweep(before=EIGHT + timedelta(hours=6)) == 2
+    assert store.get(kept) == MP4
+    with pytest.raises(KeyError):
+        store.get(passing)
+    for path in tmp_path.rglob(kept.rpartition("/")[2]):
+        path.write_bytes(MP4.replace(b"street", b"STREET"))
+    with pytest.raises(Unreadable, match="altered"):
+        store.get(kept)
 
 
 def test_a_kept_picture_outlives_the_sweep_and_the_others_do_not(store):
