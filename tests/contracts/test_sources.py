@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -14,11 +16,13 @@ from citybrain import plugins
 from citybrain.demo.simulator import Simulator
 from citybrain.domain.frame import Frame
 from citybrain.errors import CameraGone
+from citybrain.ports import CloserSource
 from ingest.decode import Decoder
 from ingest.reasons import REASONS
 from tests.unit.ingest.clips import jpeg, make_clip, street
 
 SOURCES = plugins.offered("ingest.sources")
+LIVE = ["libav", "rtsp"]
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +44,7 @@ async def addresses(folder):
     async with Simulator(folder) as simulator:
         yield {
             "rtsp": (simulator.url("street", fault="fin:1.5"), simulator.url("nowhere"), "not found"),
+            "libav": (simulator.url("street", fault="fin:1.5"), simulator.url("nowhere"), "not found"),
             "file": (f"file://{folder}/street.mp4", f"file://{folder}/noise.mp4", "unreadable"),
             "images": (f"images://{folder}/images", f"images://{folder}/nothing", "no such file"),
         }
@@ -112,9 +117,54 @@ async def test_pictures_between_keyframes_are_looked_at_where_groups_are_long(tm
     assert (first.y != last.y).any()
 
 
-async def test_a_stream_of_h265_is_watched_like_one_of_h264(folder):
+@pytest.mark.parametrize("source", LIVE)
+async def test_a_stream_of_h265_is_watched_like_one_of_h264(folder, source):
     async with Simulator(folder) as simulator:
-        frames, gone = await watch("rtsp", simulator.url("avenue"), limit=2)
+        frames, gone = await watch(source, simulator.url("avenue"), limit=2)
     assert gone is None
     assert {frame.codec for frame in frames} == {"hevc"}
     assert Decoder().decode(frames[-1]).width == 320
+
+
+@pytest.mark.parametrize("codec", ["street", "avenue"])
+@pytest.mark.parametrize("name", LIVE)
+async def test_a_live_source_can_be_looked_at_closer_between_its_keyframes(folder, name, codec):
+    async with Simulator(folder) as simulator:
+        plugin = plugins.load("ingest.sources", name)
+        source = plugin.build(plugin.Config(camera="gd-0001", url=SecretStr(simulator.url(codec))))
+        assert isinstance(source, CloserSource)
+        assert source.closer(None) is None
+        assert source.footage(simulator.epoch) is None
+        async with asyncio.timeout(30), aclosing(source.frames()) as stream:  # type: ignore[type-var]
+            first = await anext(stream)
+            looks: list[Frame] = []
+            while len(looks) < 2 or sum(len(look.packets) for look in looks) < 4:
+                following = (looks[-1].group, looks[-1].since + len(looks[-1].packets)) if looks else None
+                look = source.closer(following)
+                if look is None or (looks and look.since == 0):
+                    looks = [] if look is not None else looks
+                    await asyncio.sleep(0.02)
+                    continue
+                looks.append(look)
+            for _ in range(3):
+                await anext(stream)
+            footage = source.footage(first.captured_at)
+    assert first.group > 0
+    assert looks[0].since == 0
+    for one, other in pairwise(looks):
+        assert other.group == one.group
+        assert other.since == one.since + len(one.packets)
+        assert other.captured_at > one.captured_at
+    whole = replace(looks[0], packets=tuple(packet for look in looks for packet in look.packets))
+    keyframe = replace(looks[0], packets=looks[0].packets[:1])
+    assert (Decoder().decode(whole).y != Decoder().decode(keyframe).y).any()
+    assert footage is not None
+    assert footage.codec == first.codec
+    assert footage.units[0].keyframe
+    assert footage.units[0].data == first.packets[0]
+    instants = [unit.captured_at for unit in footage.units]
+    assert instants == sorted(set(instants))
+    assert sum(unit.keyframe for unit in footage.units) >= 3
+    # What the clip of ten pictures a second showed is all there: nothing between the keyframes is missing.
+    assert max((b - a).total_seconds() for a, b in pairwise(instants)) < 0.15
+    assert source.footage(first.captured_at) is None

@@ -11,7 +11,7 @@ from citybrain.domain.camera import Text, ZoneKind
 from citybrain.errors import Fault
 from ingest.config import build, load
 from ingest.sources.file import File
-from ingest.sources.rtsp import Rtsp
+from ingest.sources.libav import Libav
 
 FIXTURES = Path("tests/configs/cameras")
 PASSWORD = "p@ss/w:rd#42"
@@ -28,10 +28,10 @@ FAULTS = {
     "duplicate_camera": ("cameras[1].id", "'gd-0001' is the id of another camera too", "given once"),
     "one_language": ("cameras[0].name", "expected both languages", ""),
     "unset_variable": ("cameras[0].url", "CAM_PASSWORD_NOBODY_SET is not set", "in the environment"),
-    "unknown_scheme": ("cameras[0].url", "begins with 'rstp:'", "file, images, rtsp"),
+    "unknown_scheme": ("cameras[0].url", "begins with 'rstp:'", "file, images, libav, rtsp"),
     "no_host": ("cameras[0].url", "names no host", "rtsp://user:password@host"),
     "no_such_file": ("cameras[0].url", "gone.mp4", "from the folder of cameras.yaml"),
-    "unknown_source": ("cameras[0].source", "has no 'rtps'", "file, images, rtsp"),
+    "unknown_source": ("cameras[0].source", "has no 'rtps'", "file, images, libav, rtsp"),
     "location_out_of_range": ("cameras[0].location.lat", "less than or equal to 90", ""),
     "grid_cell_is_a_number": ("cameras[0].grid_cell", "must stand in quotes", ""),
     "grid_cell_too_short": ("cameras[0].grid_cell", "expected 15 digits", ""),
@@ -137,4 +137,4 @@ def test_a_file_is_found_from_the_configurations_folder_and_its_source_chosen_by
     assert faults == []
     assert camera.url.get_secret_value() == f"file://{tmp_path}/street.mp4?loop=1"
     assert isinstance(build(camera), File)
-    assert isinstance(build(city[0]), Rtsp)
+    assert isinstance(build(city[0]), Libav)
