@@ -33,7 +33,7 @@ _ROLES = {
     "ingest": "citybrain ingest ",
     "pipeline": "citybrain pipeline ",
     "api": "citybrain api ",
-    "worker": "citybrain.looking",
+    "worker": "citybrain.worker",
 }
 
 

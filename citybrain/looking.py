@@ -9,42 +9,29 @@ frame ─► picture ─► thumbnail ─► usable? ─no─► detections: usa
 
 from __future__ import annotations
 
-import argparse
 import logging
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import cv2
-
-from citybrain import assembly, telemetry
 from citybrain.assembly import Configuration
-from citybrain.bus.local import LocalBus
-from citybrain.clock import Clock, SystemClock
 from citybrain.domain.detection import Detection, Detections, Looked, Usable
-from citybrain.domain.frame import Frame
-from citybrain.errors import Transient, Unreadable
+from citybrain.errors import ModelUnusable, Transient, Unreadable
 from citybrain.evidence import jpeg
-from citybrain.evidence.files import FileEvidence
-from citybrain.hot.sqlite import SqliteHot
-from citybrain.ports import Bus, EvidenceStore, HotStore, Picture
-from citybrain.wire import DETECTIONS, write_detections
+from citybrain.ports import EvidenceStore, HotStore, Picture
+from citybrain.wire import write_detections
 from detectors.batching import Detector, open_detector
 from detectors.gate import Gate
 from ingest.config import CameraSettings
-from ingest.decode import Decoder
 from ingest.footage import pictures
 from ingest.usability import Usability, thumbnail
-from ingest.worker_port import Report, serve
 
 log = logging.getLogger(__name__)
 
 EVIDENCE_WIDTH, EVIDENCE_QUALITY = 1280, 82
 LATEST_WIDTH, LATEST_QUALITY, LATEST_EVERY = 640, 70, timedelta(seconds=1)
 BASELINE_EVERY = timedelta(minutes=1)
-MAX_BATCH = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +57,20 @@ class _Eye:
     latest_at: datetime | None = None
     baseline_at: datetime | None = None
 
+    def forget(self) -> None:
+        """The detector's last answer is no longer to be trusted."""
+        self.last, self.concerned = None, False
+        if self.gate is not None:
+            self.gate.forget()
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A detector, and the labels whose detections it gives a look."""
+
+    detector: Detector
+    remembered: frozenset[str]
+
 
 class Looking:
     """Looks at pictures of the configured cameras. `evidence` and `hot` may be left out where nobody will ask for them."""
@@ -82,18 +83,46 @@ class Looking:
         hot: HotStore | None = None,
         clock: Callable[[], datetime] | None = None,
     ) -> None:
-        self._settings: Mapping[str, CameraSettings] = {each.id: each for each in configuration.cameras}
-        self._configuration, self._evidence, self._hot, self._now = configuration, evidence, hot, clock
-        scenes = configuration.scenes.values()
-        self._concerning = frozenset().union(*(each.rule.labels for each in scenes))
-        self._remembered = frozenset().union(*(each.rule.labels for each in scenes if each.rule.per_object))
-        self._detectors: dict[str, Detector] = {}
+        self._evidence, self._hot, self._now = evidence, hot, clock
+        self._detectors: dict[str, _Opened] = {}
         self._eyes: dict[str, _Eye] = {}
+        self._set(configuration)
 
     def open(self) -> None:
         """Load every detector that a camera uses. Raises ModelUnusable."""
         for camera in self._settings.values():
             self._detector(camera.id)
+
+    def adopt(self, configuration: Configuration) -> None:
+        """Look by another configuration from now on, with what is remembered of the cameras that stay. Raises ModelUnusable
+        when a detector cannot be loaded; then nothing has changed."""
+        before, eyes, opened = self._configuration, self._eyes, dict(self._detectors)
+        self._set(configuration)
+        self._eyes = {}
+        try:
+            self.open()
+        except ModelUnusable:
+            self._close({key: each for key, each in self._detectors.items() if opened.get(key) is not each})
+            self._detectors, self._eyes = opened, eyes
+            self._set(before)
+            raise
+        used = {configuration.detector_of(camera).id for camera in configuration.cameras}
+        self._close({key: each for key, each in opened.items() if self._detectors.get(key) is not each})
+        self._close({key: self._detectors.pop(key) for key in list(self._detectors) if key not in used})
+        was = {camera.id: camera for camera in before.cameras}
+        for camera, eye in eyes.items():
+            settings = self._settings.get(camera)
+            if settings is None:
+                continue
+            old, new = before.detector_of(was[camera]), configuration.detector_of(settings)
+            if (old.gate, old.reaffirm_for, was[camera].fixed) != (new.gate, new.reaffirm_for, settings.fixed):
+                continue  # it is begun anew when it is looked at; the view's baseline is hot
+            if opened.get(old.id) is not self._detectors[new.id]:
+                eye.forget()  # what the old detector said of this view says nothing of the new one
+            self._eyes[camera] = eye
+
+    def knows(self, camera: str) -> bool:
+        return camera in self._settings
 
     def look(self, glances: Sequence[Glance]) -> list[Detections]:
         """What was seen, glance by glance; pictures that want the detector are inferred together."""
@@ -134,8 +163,18 @@ class Looking:
         return [self._stamped(each) for each in seen]
 
     def close(self) -> None:
-        for detector in set(self._detectors.values()):
-            detector.close()
+        self._close(self._detectors)
+
+    def _set(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+        self._settings: Mapping[str, CameraSettings] = {each.id: each for each in configuration.cameras}
+        scenes = configuration.scenes.values()
+        self._concerning = frozenset().union(*(each.rule.labels for each in scenes))
+        self._remembered = frozenset().union(*(each.rule.labels for each in scenes if each.rule.per_object))
+
+    def _close(self, opened: Mapping[str, _Opened]) -> None:
+        for each in opened.values():
+            each.detector.close()
 
     def _inferred(self, base: Detections, glance: Glance, answer: tuple[Detection, ...]) -> Detections:
         eye = self._eyes[glance.camera]
@@ -188,12 +227,13 @@ class Looking:
 
     def _detector(self, camera: str) -> Detector:
         settings = self._configuration.detector_of(self._settings[camera])
-        if settings.id not in self._detectors:
+        opened = self._detectors.get(settings.id)
+        if opened is None or (opened.detector.settings, opened.remembered) != (settings, self._remembered):
             detector = open_detector(settings, looks=self._remembered)
             detector.warmup()
-            self._detectors[settings.id] = detector
+            opened = self._detectors[settings.id] = _Opened(detector, self._remembered)
             log.info("detector %s: %s, revision %s", settings.id, detector.model, detector.revision)
-        return self._detectors[settings.id]
+        return opened.detector
 
 
 def recorded(looking: Looking, camera: str, video: Path, *, start: datetime, every: timedelta) -> Iterator[bytes]:
@@ -202,70 +242,3 @@ def recorded(looking: Looking, camera: str, video: Path, *, start: datetime, eve
         stamps = {"received": at, "decoded": at}
         (seen,) = looking.look([Glance(camera, picture, at, seq, stamps=stamps)])
         yield write_detections(seen)
-
-
-class Worker:
-    """The worker's side of the process: frames in, detections on the bus, a report for each frame."""
-
-    def __init__(self, looking: Looking, bus: Bus, clock: Clock) -> None:
-        self._looking, self._bus, self._clock = looking, bus, clock
-        self._decoder = Decoder()
-
-    def look(self, frames: Sequence[Frame]) -> list[Report]:
-        """Look at a batch of different cameras; what is seen is on the bus when the report says so."""
-        began = self._clock.monotonic()
-        glances: list[Glance] = []
-        failed: dict[str, Report] = {}
-        for frame in frames:
-            try:
-                picture = self._decoder.decode(frame)
-            except Unreadable as error:
-                failed[frame.camera] = Report(frame.camera, frame.seq, Usable.LOST, Looked.NOT, error=str(error))
-                continue
-            stamps = {"received": frame.received_at, "decoded": self._clock.now()}
-            glances.append(Glance(frame.camera, picture, frame.captured_at, frame.seq, frame.clock_ok, stamps))
-        seen = self._looking.look(glances)
-        cost = (self._clock.monotonic() - began) / max(1, len(frames))
-        reports = []
-        for glance, each in zip(glances, seen, strict=True):
-            self._bus.publish(DETECTIONS, each.camera, write_detections(each))
-            reports.append(
-                Report(
-                    each.camera,
-                    each.seq,
-                    each.usable,
-                    each.looked,
-                    width=glance.picture.width,
-                    height=glance.picture.height,
-                    cost_s=cost,
-                )
-            )
-        return reports + [replace(report, cost_s=cost) for report in failed.values()]
-
-
-def main() -> None:
-    """One worker process, started by ingest: `python -m citybrain.looking --config DIR --data DIR --fd N --worker N`."""
-    parser = argparse.ArgumentParser(prog="citybrain-worker")
-    parser.add_argument("--config", type=Path, required=True)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--fd", type=int, required=True)
-    parser.add_argument("--worker", type=int, required=True)
-    arguments = parser.parse_args()
-    telemetry.start_logging(f"worker-{arguments.worker}")
-    cv2.setNumThreads(1)  # one process a core: threads of its own would only fight the others
-    os.nice(5)  # decoding and inference use what the others leave, or nothing would be posted under load
-    clock = SystemClock()
-    data: Path = arguments.data
-    looking = Looking(
-        assembly.load(arguments.config),
-        evidence=FileEvidence(data / "evidence"),
-        hot=SqliteHot(data / "hot.db"),
-        clock=clock.now,
-    )
-    looking.open()
-    worker = Worker(looking, LocalBus(data / "citybrain.db"), clock)
-    serve(arguments.fd, worker.look, max_batch=MAX_BATCH)
-
-
-if __name__ == "__main__":
-    main()

@@ -17,6 +17,7 @@ import uvloop
 from pydantic import SecretStr
 
 from citybrain import assembly, signing
+from citybrain.briefing import plan_of
 from citybrain.bus.local import LocalBus, connect
 from citybrain.clock import Clock, SystemClock
 from citybrain.errors import UsageError
@@ -28,7 +29,7 @@ from events_api.ports import DeadLetter
 from events_api.security import Keys
 from events_api.server import Server
 from events_api.store.sqlite import SqliteCases
-from ingest import network
+from ingest.network import Network
 from ingest.workers import WorkerPool, python
 from pipeline.notifiers import webhook
 from pipeline.outbox import SCHEMA as OUTBOX
@@ -87,11 +88,16 @@ class DataFolder:
 def run_ingest(config: Path, data: DataFolder, *, workers: int | None = None) -> None:
     """The network process and its workers, until told to stop."""
     configuration = assembly.load(config)
-    command = python("citybrain.looking", "--config", str(config), "--data", str(data.path), "--fd", "{fd}")
-    pool = WorkerPool([*command, "--worker", "{worker}"], count=workers)
-    bus, hot = LocalBus(data.database), SqliteHot(data.hot)
+    command = python("citybrain.worker", "--data", str(data.path), "--fd", "{fd}", "--worker", "{worker}")
+    network = Network(
+        plan_of(configuration),
+        workers=WorkerPool(command, count=workers),
+        bus=LocalBus(data.database),
+        hot=SqliteHot(data.hot),
+        clock=SystemClock(),
+    )
     stop = asyncio.Event()
-    _run(network.run(configuration.cameras, workers=pool, bus=bus, hot=hot, clock=SystemClock(), stop=stop), stop)
+    _run(network.run(stop), stop)
 
 
 def run_pipeline(config: Path, data: DataFolder, *, dispatch: str | None) -> None:

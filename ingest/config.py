@@ -53,6 +53,11 @@ def build(settings: CameraSettings) -> Source:
     return source
 
 
+def paced_by_looks(settings: CameraSettings) -> bool:
+    """Whether the camera's source gives its frames in the rhythm of `look_every`, so that a change of it is felt there."""
+    return bool(getattr(plugins.load(SOURCES, settings.source), "PACED_BY_LOOKS", False))
+
+
 def files(folder: Path) -> list[Path]:
     """The files of a configuration folder that hold cameras, in the order in which they are read."""
     first = folder / FILE

@@ -28,22 +28,24 @@ class Decoder:
     """Decodes frames of any camera, one at a time. Not for several threads at once."""
 
     def __init__(self, *, max_pixels: int = MAX_PIXELS) -> None:
-        self._max_pixels = max_pixels
+        self.max_pixels = max_pixels
         self._contexts: OrderedDict[tuple[str, bytes], av.VideoCodecContext] = OrderedDict()
         self._sizes: dict[str, tuple[int, int]] = {}
         self._doubted: dict[str, tuple[int, int]] = {}
 
     def decode(self, frame: Frame) -> Picture:
         """The picture the frame means. Raises Unreadable saying what is wrong with it."""
-        decoded = self._last_picture(frame)
-        size = decoded.width, decoded.height
-        self._check_size(frame, size)
+        return self.checked(frame, self._last_picture(frame))
+
+    def checked(self, frame: Frame, decoded: av.VideoFrame) -> Picture:
+        """What was decoded, if it can be what the camera saw; Unreadable if not."""
+        self._check_size(frame, (decoded.width, decoded.height))
         if decoded.is_corrupt:
             raise Unreadable(f"expected a whole {frame.codec} picture, got a damaged one")
         return planes(decoded)
 
     def _last_picture(self, frame: Frame) -> av.VideoFrame:
-        key, packets = _context_key(frame), _packets(frame)
+        key, packets = _context_key(frame), coded(frame)
         context = self._context(*key)
         # A decoder shared between cameras must forget the one before: without this HEVC loses most keyframes.
         context.flush_buffers()
@@ -57,7 +59,7 @@ class Decoder:
         except (av.error.FFmpegError, ValueError, MemoryError) as error:
             # What a decoder is left like after an error is its own affair: the next picture gets a new one.
             del self._contexts[key]
-            raise Unreadable(f"expected a {frame.codec} picture, got {_said(error)}") from None
+            raise Unreadable(f"expected a {frame.codec} picture, got {said(error)}") from None
         if last is None:
             raise Unreadable(f"expected a {frame.codec} picture, got none out of {len(frame.packets)} packets")
         return last
@@ -66,7 +68,7 @@ class Decoder:
         key = (codec, extradata)
         context = self._contexts.get(key)
         if context is None:
-            context = self._contexts[key] = _open(codec, extradata, self._max_pixels)
+            context = self._contexts[key] = _open(codec, extradata, self.max_pixels)
         self._contexts.move_to_end(key)
         while len(self._contexts) > _CONTEXTS:
             self._contexts.popitem(last=False)
@@ -74,8 +76,8 @@ class Decoder:
 
     def _check_size(self, frame: Frame, size: tuple[int, int]) -> None:
         width, height = size
-        if width * height > self._max_pixels:
-            raise Unreadable(f"expected at most {self._max_pixels} pixels, got {width}×{height}")
+        if width * height > self.max_pixels:
+            raise Unreadable(f"expected at most {self.max_pixels} pixels, got {width}×{height}")
         ratio = max(width / max(1, height), height / max(1, width))
         if width < _SMALLEST[0] or height < _SMALLEST[1] or ratio > _LONGEST_SIDE_RATIO:
             raise Unreadable(f"expected a camera's picture, got {width}×{height}")
@@ -122,11 +124,17 @@ def _context_key(frame: Frame) -> tuple[str, bytes]:
     return frame.codec, b"" if _is_annex_b(frame) else frame.extradata
 
 
-def _packets(frame: Frame) -> list[av.Packet[av.stream.Stream]]:
+def opened(frame: Frame, max_pixels: int) -> av.VideoCodecContext:
+    """A decoder for what this frame begins. Raises Unreadable when there is none."""
+    return _open(*_context_key(frame), max_pixels)
+
+
+def coded(frame: Frame) -> list[av.Packet[av.stream.Stream]]:
+    """The packets as a decoder takes them: parameter sets in front of a keyframe where they are of its kind."""
     if not frame.packets or not frame.packets[0]:
         raise Unreadable("expected a picture, got nothing")
     first, rest = frame.packets[0], frame.packets[1:]
-    if _is_annex_b(frame):
+    if frame.since == 0 and _is_annex_b(frame):
         first = frame.extradata + first
     return [av.Packet(each) for each in (first, *rest)]
 
@@ -135,7 +143,7 @@ def _is_annex_b(frame: Frame) -> bool:
     return frame.codec in _IN_BAND and frame.extradata[:3] in (b"", b"\0\0\0", b"\0\0\1")
 
 
-def _said(error: Exception) -> str:
+def said(error: Exception) -> str:
     """libav's words without the address it likes to add."""
     text: object = getattr(error, "strerror", None)
     return str(text or type(error).__name__)

@@ -1,149 +1,196 @@
 """The network process: one task per camera, no codec in it; frames go to workers, states to everybody.
 
 What a camera gives goes into its mailbox; idle workers pull from the mailboxes by deadline. A frame gets its `seq` when
-a worker is given it, so that a frame lost with a killed worker leaves a gap. While a camera cannot be seen, a look that
-says so (`usable: lost`) is published every few seconds: the pipeline's time goes on, and blind is not clear.
+a worker is given it, so that a frame lost with a killed worker leaves a gap. A camera on which a scene has an open
+question is followed: its worker decodes on from picture to picture, and looks several times a second.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import random
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
-from citybrain import wire
-from citybrain.clock import Clock, iso
-from citybrain.domain.detection import Detections, Looked, Usable
+from citybrain.clock import Clock
 from citybrain.domain.frame import Frame
 from citybrain.errors import CameraGone, CityBrainError
-from citybrain.ports import Bus, HotStore
-from ingest.backoff import Backoff
-from ingest.config import CameraSettings, build
-from ingest.mailbox import Mailbox
+from citybrain.ports import Bus, CloserSource, HotStore
+from ingest.attention import Attention
+from ingest.budget import Load, together
+from ingest.config import CameraSettings, build, paced_by_looks
+from ingest.plan import Plan
 from ingest.sampler import Sampler
 from ingest.secrets import scrubbed
-from ingest.states import CameraState, State, stale_after
+from ingest.states import CameraState
 from ingest.strikes import Strikes
-from ingest.worker_port import Report
+from ingest.telling import Telling
+from ingest.turns import Turns
+from ingest.watched import Watched
+from ingest.worker_port import FOLLOWED, NOTHING_NEWER, OUT_OF_STEP, Began, Report
 from ingest.workers import WorkerPool
 
 log = logging.getLogger(__name__)
 
-TICK_S = 1.0
-BLIND_EVERY_S = 5.0
-REPEAT_STATE_S = 5.0
-STATE_TTL = timedelta(seconds=30)
-NO_PICTURE_S = 15.0
-"""How long a stream may go on giving pictures that nobody can decode before it is opened anew."""
+CLOSER_EVERY_S = 0.25
+"""How often an attended camera is looked at: what holds for seconds is seen to within a tenth of that."""
 
-_OPENS_A_SECOND = 200  # a whole district connecting at once would be a burst that its switches notice
 _NOTHING_WAITS_S = 60.0
-_HOPELESS_RUN = 3
 _BACKSTOP_S = 30.0  # beyond every limit that a source keeps itself
 
 
-async def run(
-    cameras: Sequence[CameraSettings],
-    *,
-    workers: WorkerPool,
-    bus: Bus,
-    hot: HotStore,
-    clock: Clock,
-    stop: asyncio.Event,
-) -> None:
-    """Watch the cameras until `stop` is set. Returns with every stream left and every worker gone."""
-    network = Network(cameras, workers=workers, bus=bus, hot=hot, clock=clock)
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(workers.run(network)), group.create_task(network.tell())]
-            tasks += [group.create_task(network.watch(settings.id)) for settings in cameras]
-            await stop.wait()
-            for task in tasks:
-                task.cancel()
-    finally:
-        network.close()
+class Clips(Protocol):
+    """Makes the evidence clip of an episode from what the camera's source keeps. Called in the event loop."""
+
+    def begin(self, camera: str, began: Began, source: CloserSource) -> None: ...
 
 
-@dataclass(slots=True)
-class _Watched:
-    """All that is known of one camera. Monotonic seconds end in `_s`."""
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """What a new plan changed, by camera; `reopened` are those of `changed` whose connection was opened anew."""
 
-    settings: CameraSettings
-    state: CameraState
-    worker: int
-    begun_s: float
-    mailbox: Mailbox = field(default_factory=Mailbox)
-    backoff: Backoff = field(default_factory=Backoff)
-    seq: int = 0
-    unreadable_since_s: float | None = None
-    unreadable_run: int = 0
-    blind_told_s: float = 0.0
-    behind: timedelta = timedelta()
-    told: bytes = b""
-    told_s: float = float("-inf")
-
-    def readable(self) -> None:
-        self.unreadable_since_s, self.unreadable_run = None, 0
-
-    def unreadable(self, now_s: float) -> None:
-        self.unreadable_run += 1
-        if self.unreadable_since_s is None:
-            self.unreadable_since_s = now_s
-
-    def hopeless(self, now_s: float) -> bool:
-        """Whether nothing that came for a while could be decoded: a codec that changed in mid-stream is like this."""
-        since_s = self.unreadable_since_s
-        return since_s is not None and self.unreadable_run >= _HOPELESS_RUN and now_s - since_s > NO_PICTURE_S
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    reopened: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
 
 
 class Network:
     """The cameras of one process, and the work they give (`ingest.workers.Work`), in one event loop."""
 
     def __init__(
-        self, cameras: Sequence[CameraSettings], *, workers: WorkerPool, bus: Bus, hot: HotStore, clock: Clock
+        self,
+        plan: Plan,
+        *,
+        workers: WorkerPool,
+        bus: Bus,
+        hot: HotStore,
+        clock: Clock,
+        clips: Clips | None = None,
+        turns: Turns | None = None,
     ) -> None:
-        self._workers, self._bus, self._hot, self._clock = workers, bus, hot, clock
+        self._plan, self._workers, self._clock, self._clips = plan, workers, clock, clips
+        self._turns = turns or Turns()
         self._strikes = Strikes()
+        self._attention = Attention(plan.attention)
         self._samplers = [Sampler() for _ in range(workers.count)]
-        self._cameras: dict[str, _Watched] = {}
-        now, now_s = clock.now(), clock.monotonic()
-        for index, settings in enumerate(cameras):
-            worker = index % workers.count
-            state = CameraState(settings.id, since_at=now)
-            self._cameras[settings.id] = _Watched(settings, state, worker, now_s, blind_told_s=now_s)
-            self._samplers[worker].add(settings.id, settings.look_every)
-        # Bus and hot store write to disk: one thread for them, so that a slow disk slows no camera.
-        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tell")
+        self._followed = [0] * workers.count
+        self._cameras: dict[str, Watched] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+        self.telling = Telling(
+            self._cameras, bus=bus, hot=hot, clock=clock, strikes=self._strikes, figures=self._figures
+        )
+        workers.brief(plan.briefing)
+        for settings in plan.cameras:
+            self._add(settings)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Watch the cameras until `stop` is set. Returns with every stream left and every worker gone."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                own = [tasks.create_task(self._workers.run(self)), tasks.create_task(self.telling.run())]
+                for each in self._cameras.values():
+                    each.task = tasks.create_task(self._watch(each))
+                await stop.wait()
+                self._tasks = None
+                watching = [each.task for each in self._cameras.values() if each.task is not None]
+                for task in [*own, *watching]:
+                    task.cancel()
+        finally:
+            self.close()
 
     def close(self) -> None:
-        self._writer.shutdown(wait=True)
+        self.telling.close()
 
     def states(self) -> list[CameraState]:
         return [each.state for each in self._cameras.values()]
 
+    # -- which cameras there are --------------------------------------------------------------------------------------
+
+    def reconcile(self, plan: Plan) -> Reconciled:
+        """Watch by a new plan from now on. A camera that it leaves alone is not touched, and loses no look."""
+        before, self._plan = self._plan, plan
+        wanted = {settings.id: settings for settings in plan.cameras}
+        if plan.briefing != before.briefing:
+            self._workers.brief(plan.briefing)
+        self._attention.adopt(plan.attention)
+        removed = [camera for camera in self._cameras if camera not in wanted]
+        for camera in removed:
+            self._remove(camera)
+        added, changed, reopened = [], [], []
+        for camera, settings in wanted.items():
+            each = self._cameras.get(camera)
+            if each is None:
+                self._add(settings)
+                added.append(camera)
+                continue
+            self._samplers[each.worker].change(camera, **_rhythm(plan, settings))
+            if settings == each.settings:
+                continue
+            changed.append(camera)
+            was, each.settings = each.settings, settings
+            if _opens_otherwise(was, settings):
+                self._reopen(each)
+                reopened.append(camera)
+        return Reconciled(tuple(added), tuple(changed), tuple(reopened), tuple(removed))
+
+    def _add(self, settings: CameraSettings) -> None:
+        load = [0] * self._workers.count
+        for other in self._cameras.values():
+            load[other.worker] += 1
+        worker = load.index(min(load))
+        now_s = self._clock.monotonic()
+        state = CameraState(settings.id, since_at=self._clock.now())
+        each = self._cameras[settings.id] = Watched(settings, state, worker, now_s, blind_told_s=now_s)
+        self._samplers[worker].add(settings.id, **_rhythm(self._plan, settings))
+        if self._tasks is not None:
+            each.task = self._tasks.create_task(self._watch(each))
+
+    def _remove(self, camera: str) -> None:
+        """What it was last said to be expires by itself; a look at it that is out is nobody's any more."""
+        each = self._cameras.pop(camera)
+        if each.task is not None:
+            each.task.cancel()
+        self._disregard(each)
+        self._samplers[each.worker].remove(camera)
+        self._attention.forget(camera)
+        self._strikes.forget(camera)
+
+    def _reopen(self, each: Watched) -> None:
+        if each.task is not None:
+            each.task.cancel()
+        self._disregard(each)
+        self._attention.forget(each.settings.id)
+        self._strikes.forget(each.settings.id)
+        each.mailbox.take()  # it shows what the old address showed
+        each.left()
+        each.readable()
+        each.backoff.reset()
+        each.state.reopened(self._clock.now())
+        if self._tasks is not None:
+            each.task = self._tasks.create_task(self._watch(each))
+
     # -- cameras ------------------------------------------------------------------------------------------------------
 
-    async def watch(self, camera: str) -> None:
+    async def _watch(self, each: Watched) -> None:
         """Keep one camera open for ever."""
-        each = self._cameras[camera]
-        await asyncio.sleep(random.random() * len(self._cameras) / _OPENS_A_SECOND)
         while True:
+            await asyncio.sleep(self._turns.wait(self._clock.monotonic()))
             gone = await self._until_gone(each)
+            each.left()
+            self._disregard(each)
             changed = each.state.reason != gone.reason
             each.state.failed(gone.reason, self._clock.now())
             wait = each.backoff.wait()
             level = logging.WARNING if changed else logging.DEBUG
-            log.log(level, "camera %s at %s: %s; again in %.1f s", camera, each.settings.masked_url, gone, wait)
+            log.log(level, "camera %s at %s: %s; again in %.1f s", each.state.id, each.settings.masked_url, gone, wait)
             await asyncio.sleep(wait)
             each.state.reconnects += 1
 
-    async def _until_gone(self, each: _Watched) -> CameraGone:
+    async def _until_gone(self, each: Watched) -> CameraGone:
         try:
             await self._follow(each)
         except CameraGone as gone:
@@ -155,11 +202,13 @@ class Network:
             return CameraGone("source fault", said)
         return CameraGone("ended")
 
-    async def _follow(self, each: _Watched) -> None:
-        state, sampler = each.state, self._samplers[each.worker]
+    async def _follow(self, each: Watched) -> None:
+        state = each.state
         limit = _BACKSTOP_S + 3 * each.settings.look_every.total_seconds()
         each.readable()
-        async with aclosing(build(each.settings).frames()) as frames:  # type: ignore[type-var]  # ports say iterator
+        source = build(each.settings)
+        each.source = source if isinstance(source, CloserSource) else None
+        async with aclosing(source.frames()) as frames:  # type: ignore[type-var]  # ports say iterator
             while True:
                 try:
                     async with asyncio.timeout(limit):
@@ -174,12 +223,20 @@ class Network:
                 state.opened()
                 each.mailbox.put(frame)
                 state.overtaken = each.mailbox.overtaken
-                sampler.offer(state.id, self._clock.monotonic())
-                self._workers.wake(each.worker)
+                self._offer(each)
                 if each.hopeless(self._clock.monotonic()):
                     raise CameraGone("no picture", "opened anew")
 
+    def _offer(self, each: Watched) -> None:
+        self._samplers[each.worker].offer(each.state.id, self._clock.monotonic())
+        self._workers.wake(each.worker)
+
     # -- work for the workers -----------------------------------------------------------------------------------------
+
+    def begun(self, worker: int) -> None:
+        for each in self._cameras.values():
+            if each.worker == worker:
+                each.step = None
 
     def take(self, worker: int, limit: int) -> list[Frame]:
         now_s = self._clock.monotonic()
@@ -191,13 +248,16 @@ class Network:
             if suspected and frames:
                 sampler.give_back(camera, now_s)
                 break
-            frame = each.mailbox.take()
-            if frame is None:
-                continue
             if self._strikes.resting(camera, now_s):
+                each.mailbox.take()
                 each.state.starved("decoder crash", self._clock.now())
                 continue
+            frame = each.next_frame()
+            if frame is None:
+                self._go_on(each, now_s)
+                continue
             each.seq += 1
+            each.given_at = frame.captured_at
             frames.append(replace(frame, seq=each.seq))
             if suspected:
                 break
@@ -211,105 +271,114 @@ class Network:
         now, now_s = self._clock.now(), self._clock.monotonic()
         answers = {(report.camera, report.seq): report for report in reports}
         for frame in frames:
-            each, report = self._cameras[frame.camera], answers.get((frame.camera, frame.seq))
+            each, report = self._cameras.get(frame.camera), answers.get((frame.camera, frame.seq))
+            if each is None or each.seq < frame.seq:
+                continue  # it was removed meanwhile, and may have been added anew
             if report is None:
                 each.state.lost_looks += 1
+                each.step = None
+                self._go_on(each, now_s)
+                continue
+            self._samplers[each.worker].looked(frame.camera, now_s, report.cost_s)
+            if report.error in (OUT_OF_STEP, NOTHING_NEWER):
+                if report.error == OUT_OF_STEP:
+                    each.step = None
+                self._go_on(each, now_s)
                 continue
             each.state.looked_at(report, frame.captured_at, now, now_s)
             each.behind = frame.received_at - frame.captured_at
             if report.error is None:
                 each.readable()
                 each.backoff.reset()
+                self._answered(each, report, now_s)
             else:
                 level = logging.INFO if each.unreadable_run == 0 else logging.DEBUG
                 log.log(level, "camera %s: %s", frame.camera, report.error)
                 each.unreadable(now_s)
+                each.step = None
+                self._go_on(each, now_s)
 
     def lost(self, frames: Sequence[Frame], *, guilty: bool) -> None:
         now_s = self._clock.monotonic()
         for frame in frames:
-            each = self._cameras[frame.camera]
+            each = self._cameras.get(frame.camera)
+            if each is None or each.seq < frame.seq:
+                continue
             each.state.lost_looks += 1
+            each.step = None
             if guilty:
                 self._strikes.strike(frame.camera, now_s)
                 each.state.strikes += 1
                 if self._strikes.resting(frame.camera, now_s):
                     each.state.starved("decoder crash", self._clock.now())
+            self._go_on(each, now_s)
+
+    # -- looking closer -----------------------------------------------------------------------------------------------
+
+    def _answered(self, each: Watched, report: Report, now_s: float) -> None:
+        """A look was done: the camera gets attention while a question is open, and none when it is not."""
+        if self._clips is not None and each.source is not None:
+            for began in report.began:
+                self._clips.begin(each.state.id, began, each.source)
+        until_s = self._attention.asked(each.state.id, report.asks, now_s)
+        if until_s is None:
+            self._disregard(each)
+            return
+        if each.attended_until_s is None:
+            log.info("camera %s: looked at closely (%s)", each.state.id, ", ".join(report.asks))
+        each.attended_until_s = until_s
+        self._samplers[each.worker].attend(each.state.id, now_s, every=CLOSER_EVERY_S, until=until_s)
+        self._go_on(each, now_s)
+
+    def _go_on(self, each: Watched, now_s: float) -> None:
+        """After each turn of an attended camera: it gets the next one, or its time was up."""
+        if each.attended_until_s is None:
+            return
+        if each.attended_until_s <= now_s:
+            self._disregard(each)
+            return
+        if not each.followed and self._followed[each.worker] < FOLLOWED:  # a worker keeps only so many decoders
+            each.followed = True
+            self._followed[each.worker] += 1
+        if each.followed and each.source is not None:
+            self._offer(each)
+
+    def _disregard(self, each: Watched) -> None:
+        """The camera is looked at like any other again."""
+        if each.attended_until_s is not None:
+            self._samplers[each.worker].settle(each.state.id)
+            self._followed[each.worker] -= each.followed
+            each.attended_until_s, each.followed, each.step = None, False, None
 
     # -- telling everybody --------------------------------------------------------------------------------------------
 
-    async def tell(self) -> None:
-        """Each second: who has become stale, who is blind, what changed, and that we live."""
-        loop = asyncio.get_running_loop()
-        while True:
-            blind, states = self.tick()
-            beat = self._heartbeat()
-            try:
-                await loop.run_in_executor(self._writer, self._write, blind, states, beat)
-            except Exception:  # the outermost loop of telling: a full disk must not end the looking
-                log.exception("could not tell states and blind spells")
-            await asyncio.sleep(TICK_S)
-
-    def tick(self) -> tuple[list[Detections], list[tuple[str, bytes]]]:
-        """The looks that say blind, and the states to be told, as of now."""
-        now, now_s = self._clock.now(), self._clock.monotonic()
-        blind: list[Detections] = []
-        states: list[tuple[str, bytes]] = []
-        for each in self._cameras.values():
-            state = each.state
-            last_s = each.begun_s if state.looked_s is None else state.looked_s
-            if now_s - last_s > stale_after(each.settings.look_every).total_seconds():
-                state.starved(self._starved_by(each, now_s), now)
-            if not state.seen and now_s - max(last_s, each.blind_told_s) >= BLIND_EVERY_S:
-                each.blind_told_s = now_s
-                each.seq += 1
-                blind.append(_blind(state, each.seq, now, behind=each.behind))
-            text = wire.dumps(state.as_json())
-            if text != each.told or now_s - each.told_s >= REPEAT_STATE_S:
-                each.told, each.told_s = text, now_s
-                states.append((f"camera/{state.id}", text))
-        return blind, states
-
-    def _starved_by(self, each: _Watched, now_s: float) -> str:
-        if self._strikes.resting(each.state.id, now_s):
-            return "decoder crash"
-        if each.unreadable_since_s is not None:
-            return "no picture"
-        if each.mailbox.waiting:
-            return "overloaded"
-        return "silent"
-
-    def _heartbeat(self) -> bytes:
-        counts = dict.fromkeys((state.value for state in State), 0)
-        for each in self._cameras.values():
-            counts[each.state.state.value] += 1
+    def load(self) -> Load:
         now_s = self._clock.monotonic()
-        figures = {
-            **{f"cameras.{state}": count for state, count in counts.items()},
-            "looks": sum(each.state.looks for each in self._cameras.values()),
-            "overtaken": sum(each.state.overtaken for each in self._cameras.values()),
-            "lost_looks": sum(each.state.lost_looks for each in self._cameras.values()),
+        return together(sampler.load(now_s) for sampler in self._samplers)
+
+    def _figures(self) -> Mapping[str, Any]:
+        now_s, load = self._clock.monotonic(), self.load()
+        return {
             "lateness_s": round(max(sampler.lateness(now_s) for sampler in self._samplers), 3),
+            "load.demand": round(load.demand, 3),
+            "load.attention": round(load.attention, 3),
+            "load.capacity": round(load.capacity, 3),
+            "load.stretch": round(load.stretch, 3),
+            "attended": load.attended,
+            "followed": sum(self._followed),
             **{f"workers.{name}": figure for name, figure in self._workers.figures().items()},
         }
-        return wire.dumps({"at": iso(self._clock.now()), "pid": os.getpid(), "figures": figures})
-
-    def _write(self, blind: Sequence[Detections], states: Sequence[tuple[str, bytes]], beat: bytes) -> None:
-        for each in blind:
-            self._bus.publish(wire.DETECTIONS, each.camera, wire.write_detections(each))
-        for key, value in states:
-            self._hot.put(key, value, ttl=STATE_TTL)
-        self._hot.put("heartbeat/ingest/0", beat, ttl=STATE_TTL)
 
 
-def _blind(state: CameraState, seq: int, now: datetime, *, behind: timedelta) -> Detections:
-    """A look that saw nothing, by the camera's own clock: by ours it would overtake the first looks after the recovery."""
-    return Detections(
-        camera=state.id,
-        captured_at=now - behind,
-        seq=seq,
-        usable=Usable.LOST,
-        looked=Looked.NOT,
-        clock_ok=state.clock_ok,
-        stamps={"received": now},
-    )
+def _rhythm(plan: Plan, settings: CameraSettings) -> dict[str, float]:
+    return {
+        "every": settings.look_every.total_seconds(),
+        "patience": plan.patience_of(settings).total_seconds(),
+    }
+
+
+def _opens_otherwise(was: CameraSettings, now: CameraSettings) -> bool:
+    """Whether a connection that is open gives something else than the new settings ask for."""
+    if (was.source, was.url) != (now.source, now.url):
+        return True
+    return was.look_every != now.look_every and paced_by_looks(now)

@@ -60,6 +60,11 @@ class CameraState:
         """The source gave its first packet."""
         self.connected = True
 
+    def reopened(self, at: datetime) -> None:
+        """Its address was changed: what was said of the old one says nothing of the new."""
+        self.connected = False
+        self._turn(State.CONNECTING, "", at)
+
     def failed(self, reason: str, at: datetime) -> None:
         """The source is gone."""
         self.connected = False
@@ -92,6 +97,11 @@ class CameraState:
     def seen(self) -> bool:
         """Whether looks come about at present, whatever they show."""
         return self.state in (State.LIVE, State.UNUSABLE)
+
+    @property
+    def headline(self) -> tuple[object, ...]:
+        """What people are told at once when it changes; the figures come with the next repetition."""
+        return self.state, self.reason, self.usable, self.codec, self.width, self.height, self.strikes
 
     def as_json(self) -> dict[str, Any]:
         return {

@@ -38,3 +38,8 @@ class Strikes:
     def suspected(self, camera: str, now: float) -> bool:
         """Whether to look at this camera alone, so that the next crash names the guilty one and nobody else."""
         return self.count(camera, now) > 0
+
+    def forget(self, camera: str) -> None:
+        """The camera is gone, or has become another."""
+        self._struck.pop(camera, None)
+        self._until.pop(camera, None)

@@ -1,8 +1,10 @@
 """What passes between the network process and a worker, and the worker's side of it.
 
-The network process sends frames (pickled: it is trusted), the worker answers with `Report`s (JSON: it has touched
-strangers' bitstreams, so nothing it says is executed). Each message has its length before it, in four bytes.
-The first message a worker sends is `{"ready": true}`, once its model is loaded.
+    briefing ──▸ {"ready": true}, once its models are loaded, or {"refused": why}     at first, and whenever it changes
+    frames   ──▸ [report, …]
+
+The network process sends pickles (it is trusted), the worker answers in JSON (it has touched strangers' bitstreams, so
+nothing it says is executed). Each message has its length before it, in four bytes.
 """
 
 from __future__ import annotations
@@ -14,19 +16,28 @@ import pickle
 import signal
 import socket
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from citybrain.clock import instant, iso
 from citybrain.domain.detection import Looked, Usable
 from citybrain.domain.frame import Frame
-from citybrain.errors import Unreadable
+from citybrain.errors import CityBrainError, Unreadable
 
 LENGTH = struct.Struct(">I")
 LONGEST = 256 * 1024 * 1024
 _PR_SET_PDEATHSIG = 1
+
+FOLLOWED = 8
+"""Cameras that one worker follows at once, with a decoder for each: 3.8 MB at 704×576, 12.4 MB at 1080p."""
+
+OUT_OF_STEP = "out of step"
+"""A report's error: the frame did not go on where the camera's decoder stood. It begins at a keyframe next time."""
+
+NOTHING_NEWER = "nothing newer"
+"""A report's error: the frame's packets gave no picture after the last one that was looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +73,15 @@ class Report:
 
 
 def write_frames(frames: Sequence[Frame]) -> bytes:
-    body = pickle.dumps(tuple(frames), protocol=pickle.HIGHEST_PROTOCOL)
-    return LENGTH.pack(len(body)) + body
+    return _message(pickle.dumps(tuple(frames), protocol=pickle.HIGHEST_PROTOCOL))
+
+
+def write_briefing(briefing: bytes) -> bytes:
+    return _message(pickle.dumps(briefing, protocol=pickle.HIGHEST_PROTOCOL))
 
 
 def write_reports(reports: Sequence[Report]) -> bytes:
-    body = json.dumps([asdict(each) for each in reports], default=iso).encode()
-    return LENGTH.pack(len(body)) + body
+    return _message(json.dumps([asdict(each) for each in reports], default=iso).encode())
 
 
 def read_reports(body: bytes) -> list[Report]:
@@ -104,22 +117,57 @@ def _began(value: dict[str, Any]) -> Began:
     )
 
 
-READY = json.dumps({"ready": True}).encode()
+def read_answer(body: bytes) -> str | None:
+    """What a worker answered to a briefing: None when it is ready, else why it refuses. Raises Unreadable."""
+    with contextlib.suppress(ValueError):
+        answer = json.loads(body)
+        if answer == {"ready": True}:
+            return None
+        if isinstance(answer, dict) and isinstance(answer.get("refused"), str):
+            return str(answer["refused"])
+    raise Unreadable(f"expected a worker's answer to its briefing, got {body[:60]!r}")
 
 
-def serve(fd: int, look: Callable[[Sequence[Frame]], Sequence[Report]], *, max_batch: int) -> None:
-    """Look at batches of at most `max_batch` frames until the network process is gone; `look` reports bad frames."""
+class Looks(Protocol):
+    """What a worker does with what it is sent."""
+
+    def brief(self, briefing: bytes) -> None:
+        """Work by this from now on. Raises CityBrainError when that cannot be; then the last briefing holds."""
+        ...
+
+    def look(self, frames: Sequence[Frame]) -> Sequence[Report]:
+        """A report for each frame, bad ones included."""
+        ...
+
+
+def serve(fd: int, worker: Looks, *, max_batch: int) -> None:
+    """Look at batches of at most `max_batch` frames until the network process is gone."""
     die_with_parent()
     with socket.socket(fileno=fd) as port:
         port.setblocking(True)
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            port.sendall(LENGTH.pack(len(READY)) + READY)
             while (body := _receive(port)) is not None:
-                frames: tuple[Frame, ...] = pickle.loads(body)  # noqa: S301  # from our own parent, over an inherited socket
-                reports: list[Report] = []
-                for start in range(0, len(frames), max_batch):
-                    reports.extend(look(frames[start : start + max_batch]))
-                port.sendall(write_reports(reports))
+                sent: bytes | tuple[Frame, ...] = pickle.loads(body)  # noqa: S301  # from our own parent, over an inherited socket
+                port.sendall(_briefed(worker, sent) if isinstance(sent, bytes) else _looked(worker, sent, max_batch))
+
+
+def _briefed(worker: Looks, briefing: bytes) -> bytes:
+    try:
+        worker.brief(briefing)
+    except CityBrainError as error:
+        return _message(json.dumps({"refused": str(error) or type(error).__name__}).encode())
+    return _message(json.dumps({"ready": True}).encode())
+
+
+def _looked(worker: Looks, frames: Sequence[Frame], max_batch: int) -> bytes:
+    reports: list[Report] = []
+    for start in range(0, len(frames), max_batch):
+        reports.extend(worker.look(frames[start : start + max_batch]))
+    return write_reports(reports)
+
+
+def _message(body: bytes) -> bytes:
+    return LENGTH.pack(len(body)) + body
 
 
 def die_with_parent() -> None:

@@ -17,7 +17,15 @@ from typing import Any, Protocol
 from citybrain.domain.frame import Frame
 from citybrain.errors import Unreadable
 from ingest.backoff import Backoff
-from ingest.worker_port import LENGTH, LONGEST, READY, Report, read_reports, write_frames
+from ingest.worker_port import (
+    LENGTH,
+    LONGEST,
+    Report,
+    read_answer,
+    read_reports,
+    write_briefing,
+    write_frames,
+)
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +38,10 @@ _FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHU
 
 class Work(Protocol):
     """Where frames come from and what becomes of them. Called in the event loop; must not block."""
+
+    def begun(self, worker: int) -> None:
+        """A new process stands ready for this worker: it remembers nothing of what the last one decoded."""
+        ...
 
     def take(self, worker: int, limit: int) -> list[Frame]:
         """Frames of different cameras for this worker, at most `limit`; empty when none is due."""
@@ -53,6 +65,8 @@ class _Worker:
     ready: bool = False
     gone: bool = False
     starts: int = 0
+    told: bytes | None = None
+    refused: bytes | None = None
     batches: int = 0
     busy_s: float = 0.0
     wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -62,6 +76,9 @@ class WorkerPool:
     """Worker processes, started from a command line: `{fd}` in it becomes the socket, `{worker}` its number.
 
     A camera always goes to the same worker, for what that one remembers of it. One pool serves one `run`.
+
+    What `brief` says is told to every worker before it gets more frames. A worker that refuses it goes on by what it was
+    told before, and so do those that start later, until one has accepted it.
     """
 
     def __init__(
@@ -79,6 +96,8 @@ class WorkerPool:
         self._environment = environment
         self._max_batch = max_batch
         self._patience = patience.total_seconds()
+        self._briefing = self._accepted = b""
+        self._briefed = False
         self._workers = [_Worker(index) for index in range(count or os.cpu_count() or 1)]
 
     @property
@@ -94,10 +113,19 @@ class WorkerPool:
         """A frame may be waiting for this worker."""
         self._workers[worker].wake.set()
 
+    def brief(self, briefing: bytes) -> None:
+        """What workers work by from now on."""
+        if not self._briefed:
+            self._briefed, self._accepted = True, briefing  # there is nothing better to begin with
+        self._briefing = briefing
+        for worker in self._workers:
+            worker.wake.set()
+
     def figures(self) -> dict[str, Any]:
         return {
             "count": self.count,
             "ready": sum(worker.ready for worker in self._workers),
+            "refused": sum(worker.refused == self._briefing for worker in self._workers),
             "restarts": sum(max(0, worker.starts - 1) for worker in self._workers),
             "batches": sum(worker.batches for worker in self._workers),
             "busy_s": round(sum(worker.busy_s for worker in self._workers), 3),
@@ -159,18 +187,19 @@ class WorkerPool:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
-        try:
-            async with asyncio.timeout(START_LIMIT.total_seconds()):
-                await _greeted(reader)
-        except (TimeoutError, Unreadable, asyncio.IncompleteReadError, ConnectionError) as error:
-            log.error("worker %d did not start (%s)", worker.index, type(error).__name__)  # noqa: TRY400  # no surprise
-            _kill(process)
+        worker.told = worker.refused = None
+        if not await self._brief(worker, self._accepted, process, reader, writer):
             return
         worker.ready = True
-        while True:
+        work.begun(worker.index)
+        while not worker.gone:
+            if self._untold(worker):
+                if not await self._brief(worker, self._briefing, process, reader, writer):
+                    return
+                continue
             frames = await self._next(worker, work)
             if not frames:
-                return
+                continue
             started = asyncio.get_running_loop().time()
             try:
                 async with asyncio.timeout(self._patience):
@@ -193,9 +222,41 @@ class WorkerPool:
             worker.busy_s += asyncio.get_running_loop().time() - started
             work.done(frames, reports)
 
+    def _untold(self, worker: _Worker) -> bool:
+        return self._briefing not in (worker.told, worker.refused)
+
+    async def _brief(
+        self,
+        worker: _Worker,
+        briefing: bytes,
+        process: asyncio.subprocess.Process,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> bool:
+        """Tell a worker what to work by; false when it is of no use any more."""
+        try:
+            async with asyncio.timeout(START_LIMIT.total_seconds()):
+                writer.write(write_briefing(briefing))
+                await writer.drain()
+                why = read_answer(await _receive(reader))
+        except (TimeoutError, Unreadable, asyncio.IncompleteReadError, ConnectionError) as error:
+            log.error("worker %d did not answer (%s)", worker.index, type(error).__name__)  # noqa: TRY400  # no surprise
+            _kill(process)
+            return False
+        if why is None:
+            worker.told, self._accepted = briefing, briefing
+            return True
+        worker.refused = briefing
+        if worker.told is None:
+            log.error("worker %d cannot begin: %s", worker.index, why)
+            _kill(process)
+            return False
+        log.error("worker %d goes on by the configuration it had: %s", worker.index, why)
+        return True
+
     async def _next(self, worker: _Worker, work: Work) -> list[Frame]:
-        """The frames to look at next; none when the worker has died meanwhile: nothing is given to the dead."""
-        while not worker.gone:
+        """The frames to look at next; none when something else comes first: nothing is given to the dead."""
+        while not worker.gone and not self._untold(worker):
             if frames := work.take(worker.index, self._max_batch):
                 return frames
             worker.wake.clear()
@@ -209,12 +270,6 @@ async def _watch(worker: _Worker, process: asyncio.subprocess.Process) -> None:
     await process.wait()
     worker.gone = True
     worker.wake.set()
-
-
-async def _greeted(reader: asyncio.StreamReader) -> None:
-    greeting = await _receive(reader)
-    if greeting != READY:
-        raise Unreadable(f"expected a worker's greeting, got {greeting[:60]!r}")
 
 
 async def _receive(reader: asyncio.StreamReader) -> bytes:

@@ -24,6 +24,8 @@ _LONGEST_GROUP = 600  # packets kept to decode forward from; what a longer group
 _REWRITTEN = {"h264": "h264_mp4toannexb", "hevc": "hevc_mp4toannexb"}
 _NEEDS_CONTAINER = ("msmpeg4", "msmpeg4v1", "msmpeg4v2", "wmv1", "wmv2")
 
+PACED_BY_LOOKS = True
+
 
 class Config(Section):
     camera: str

@@ -17,6 +17,8 @@ from citybrain.domain.frame import Frame
 from citybrain.errors import CameraGone, Unreadable
 from ingest.footage import image_files, image_frame, instant_of
 
+PACED_BY_LOOKS = True
+
 
 class Config(Section):
     camera: str

@@ -23,8 +23,9 @@ from citybrain.clock import SystemClock
 from citybrain.demo.simulator import Simulator
 from citybrain.domain.camera import Camera, Text
 from citybrain.domain.detection import Detections, Looked, Usable
-from ingest import network
 from ingest.config import CameraSettings
+from ingest.network import Network
+from ingest.plan import Plan
 from ingest.secrets import masked
 from ingest.workers import WorkerPool
 from tests.unit.ingest.clips import make_clip
@@ -96,7 +97,7 @@ async def running(cameras: list[CameraSettings], *options: str, workers: int = 1
     city = City(WorkerPool(command, count=workers, **pool))
     stop = asyncio.Event()
     task = asyncio.create_task(
-        network.run(cameras, workers=city.pool, bus=city.bus, hot=city.hot, clock=SystemClock(), stop=stop)  # type: ignore[arg-type]
+        Network(Plan(cameras), workers=city.pool, bus=city.bus, hot=city.hot, clock=SystemClock()).run(stop)  # type: ignore[arg-type]
     )
     try:
         yield city

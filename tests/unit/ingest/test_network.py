@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 
@@ -16,6 +15,7 @@ from citybrain.domain.frame import Frame
 from citybrain.errors import Unreadable
 from ingest.config import CameraSettings
 from ingest.network import Network
+from ingest.plan import Plan
 from ingest.worker_port import LENGTH, Began, Report, read_reports, write_reports
 from ingest.workers import WorkerPool
 
@@ -36,8 +36,7 @@ class Street:
             for name in names
         ]
         pool = WorkerPool(["worker", "{fd}"], count=workers)
-        self.network = Network(cameras, workers=pool, bus=Nowhere(), hot=Nowhere(), clock=self.clock)  # type: ignore[arg-type]
-        assert isinstance(self.network._writer, ThreadPoolExecutor)
+        self.network = Network(Plan(cameras), workers=pool, bus=Nowhere(), hot=Nowhere(), clock=self.clock)  # type: ignore[arg-type]
 
     def arrives(self, name: str) -> None:
         each = self.network._cameras[name]
@@ -112,7 +111,7 @@ def test_a_camera_that_cannot_be_seen_is_said_to_be_blind_every_five_seconds(str
     told = []
     street.state("a").failed("silent", AT)
     for _ in range(21):
-        blind, _ = street.network.tick()
+        blind, _ = street.network.telling.tick()
         told += [each for each in blind if each.camera == "a"]
         street.after(1)
     assert [each.captured_at - AT for each in told] == [timedelta(seconds=s) for s in (5, 10, 15, 20)]
@@ -125,7 +124,7 @@ def test_a_camera_that_is_seen_is_not_said_to_be_blind(street):
         for name in ("a", "b", "c"):
             street.arrives(name)
         street.looked(street.network.take(0, 4))
-        assert street.network.tick()[0] == []
+        assert street.network.telling.tick()[0] == []
         street.after(1)
 
 
@@ -133,20 +132,20 @@ def test_a_live_camera_whose_looks_stop_becomes_stale_and_then_blind(street):
     street.arrives("a")
     street.looked(street.network.take(0, 4))
     street.after(9)
-    assert [each.camera for each in street.network.tick()[0]] == ["b", "c"]
+    assert [each.camera for each in street.network.telling.tick()[0]] == ["b", "c"]
     street.after(2)
-    assert "a" in [each.camera for each in street.network.tick()[0]]
+    assert "a" in [each.camera for each in street.network.telling.tick()[0]]
     assert (street.state("a").state, street.state("a").reason) == ("stale", "silent")
 
 
 def test_a_state_is_told_when_it_changes_and_else_every_five_seconds(street):
     told = []
     for _ in range(11):
-        told.append([key for key, _ in street.network.tick()[1] if key == "camera/a"])
+        told.append([key for key, _ in street.network.telling.tick()[1] if key == "camera/a"])
         street.after(0.4)
     assert [len(each) for each in told] == [1] + [0] * 10
     street.state("a").failed("silent", AT)
-    assert "camera/a" in [key for key, _ in street.network.tick()[1]]
+    assert "camera/a" in [key for key, _ in street.network.telling.tick()[1]]
 
 
 def test_pictures_that_nobody_can_decode_for_a_while_are_hopeless(street):

@@ -16,12 +16,13 @@ import pytest
 
 from bench import NAMES
 from citybrain import assembly, plugins
+from citybrain.briefing import plan_of
 from citybrain.bus.local import LocalBus
 from citybrain.cli import _parser
 from citybrain.clock import ManualClock, SystemClock, iso
 from citybrain.configuration import Section, duration_text
 from citybrain.domain.case import CaseEventType, CaseState
-from citybrain.domain.command import Act, Delivered, Filmed, Tick
+from citybrain.domain.command import Act, Configured, Delivered, Filmed, Tick
 from citybrain.domain.detection import Usable
 from citybrain.evidence.files import FileEvidence
 from citybrain.hot.sqlite import SqliteHot
@@ -256,8 +257,8 @@ def served(tmp_path_factory):
     bus, hot = LocalBus(data / "citybrain.db"), SqliteHot(data / "hot.db")
     embedded = Embedded(data / "citybrain.db", configuration.pipeline(), clock=clock, notifiers={})
     pool = WorkerPool(["worker", "{fd}"], count=1)
-    network = Network(configuration.cameras, workers=pool, bus=bus, hot=hot, clock=clock)
-    hot.put("heartbeat/ingest/0", network._heartbeat())
+    network = Network(plan_of(configuration), workers=pool, bus=bus, hot=hot, clock=clock)
+    hot.put("heartbeat/ingest/0", network.telling.heartbeat())
     beat = {"at": iso(clock.now()), "pid": 1, "figures": flat(embedded.figures())}
     hot.put("heartbeat/pipeline/0", dumps(beat))
     store = SqliteCases(data / "view.db")
@@ -348,7 +349,7 @@ WIRE = "docs/wire.md"
 
 def test_the_commands_on_the_page_can_be_read() -> None:
     found = [read_command(each) for each in examples(WIRE, "json") if '"kind"' in each]
-    assert {type(each) for each in found} == {Act, Delivered, Filmed, Tick}
+    assert {type(each) for each in found} == {Act, Configured, Delivered, Filmed, Tick}
 
 
 def test_the_case_event_on_the_page_is_what_comes_of_the_look_on_the_page() -> None:

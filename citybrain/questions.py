@@ -1,0 +1,65 @@
+"""What the scenes ask about a camera, as far as its worker has seen: the pure stage one, in memory, on the worker's own looks.
+
+The pipeline decides what becomes a case; this only says early where a closer look would settle something. There is no way
+back from the pipeline to the workers: what dies with a worker is learnt again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from citybrain.assembly import Configuration
+from citybrain.briefing import attention_of
+from citybrain.domain.camera import Camera
+from citybrain.domain.detection import Detections
+from citybrain.domain.episode import ChangeKind
+from ingest.worker_port import Began
+from pipeline.camera_flow import CameraState, Held, advance_camera
+from pipeline.scene import Scene
+
+
+class Questions:
+    """The scenes' states of every camera that one worker looks at."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._scenes: Sequence[Scene] = ()
+        self._attentive: frozenset[str] = frozenset()
+        self._cameras: Mapping[str, Camera] = {}
+        self._states: dict[str, CameraState] = {}
+        self.adopt(configuration)
+
+    def adopt(self, configuration: Configuration) -> None:
+        """Ask by another configuration from now on; what is known of cameras that stay is kept."""
+        self._scenes = tuple(configuration.scenes.values())
+        self._attentive = frozenset(attention_of(configuration))
+        self._cameras = configuration.views
+        self._states = {camera: state for camera, state in self._states.items() if camera in self._cameras}
+
+    def after(self, seen: Detections) -> tuple[tuple[str, ...], tuple[Began, ...]]:
+        """The scenes with an open question on the camera after this look, and the episodes that it confirmed."""
+        state, changes = advance_camera(
+            self._states.get(seen.camera, CameraState()),
+            replace(seen, captured_at=_as_told(seen.captured_at)),
+            self._cameras[seen.camera],
+            self._scenes,
+        )
+        self._states[seen.camera] = replace(state, ledgers={})  # the pipeline counts; here they would only grow
+        asks = {key.partition("/")[0] for key, watch in state.watches.items() if any(map(_open, watch.held.values()))}
+        began = tuple(
+            Began(each.scene, each.zone, each.place, each.locality, each.began_at, each.at)
+            for each in changes
+            if each.kind is ChangeKind.BEGAN
+        )
+        return tuple(sorted(asks & self._attentive)), began
+
+
+def _open(held: Held) -> bool:
+    """Whether it is a candidate that a closer look could settle; what is withheld waits for something else."""
+    return not held.episode.is_open and not held.withheld
+
+
+def _as_told(at: datetime) -> datetime:
+    """The instant as the pipeline reads it: messages tell milliseconds."""
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)

@@ -1,0 +1,121 @@
+"""One worker process: frames in, detections on the bus, and a report for each frame.
+
+`python -m citybrain.worker --data DIR --fd N --worker N`, started by ingest; the configuration comes through the socket.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+
+from citybrain import telemetry
+from citybrain.assembly import Configuration
+from citybrain.briefing import configuration_of
+from citybrain.bus.local import LocalBus
+from citybrain.clock import Clock, SystemClock
+from citybrain.domain.detection import Looked, Usable
+from citybrain.domain.frame import Frame
+from citybrain.errors import Unreadable
+from citybrain.evidence.files import FileEvidence
+from citybrain.hot.sqlite import SqliteHot
+from citybrain.looking import Glance, Looking
+from citybrain.ports import Bus
+from citybrain.questions import Questions
+from citybrain.wire import DETECTIONS, write_detections
+from ingest.decode import Decoder
+from ingest.following import Following
+from ingest.worker_port import Report, serve
+
+log = logging.getLogger(__name__)
+
+MAX_BATCH = 4
+
+
+@dataclass(slots=True)
+class _Sight:
+    """What looks, and what asks: made by the first briefing."""
+
+    looking: Looking
+    questions: Questions
+
+
+class Worker:
+    """The worker's side of the process (`ingest.worker_port.Looks`). `looking` makes what looks of a configuration."""
+
+    def __init__(self, looking: Callable[[Configuration], Looking], bus: Bus, clock: Clock) -> None:
+        self._make, self._bus, self._clock = looking, bus, clock
+        self._decoder = Decoder()
+        self._following = Following(self._decoder)
+        self._sight: _Sight | None = None
+
+    def brief(self, briefing: bytes) -> None:
+        """Look by this configuration from now on. Raises ModelUnusable; then the last one holds."""
+        configuration = configuration_of(briefing)
+        if self._sight is None:
+            looking = self._make(configuration)
+            looking.open()
+            self._sight = _Sight(looking, Questions(configuration))
+            return
+        self._sight.looking.adopt(configuration)
+        self._sight.questions.adopt(configuration)
+        log.info("configuration %s: %d cameras", configuration.revision, len(configuration.cameras))
+
+    def look(self, frames: Sequence[Frame]) -> list[Report]:
+        """Look at a batch of different cameras; what is seen is on the bus when the report says so."""
+        assert self._sight is not None  # noqa: S101  # the network process sends a briefing first
+        looking, questions = self._sight.looking, self._sight.questions
+        started = self._clock.monotonic()
+        glances: list[Glance] = []
+        failed: list[Report] = []
+        for frame in frames:
+            try:
+                glances.append(self._glance(frame, looking))
+            except Unreadable as error:
+                failed.append(Report(frame.camera, frame.seq, Usable.LOST, Looked.NOT, error=str(error)))
+        reports: list[Report] = []
+        for glance, seen in zip(glances, looking.look(glances), strict=True):
+            self._bus.publish(DETECTIONS, seen.camera, write_detections(seen))
+            asks, began = questions.after(seen)
+            size = glance.picture.width, glance.picture.height
+            reports.append(Report(seen.camera, seen.seq, seen.usable, seen.looked, *size, asks=asks, began=began))
+        cost = (self._clock.monotonic() - started) / max(1, len(frames))
+        return [replace(report, cost_s=cost) for report in (*reports, *failed)]
+
+    def _glance(self, frame: Frame, looking: Looking) -> Glance:
+        if not looking.knows(frame.camera):  # a briefing that was refused would have named it
+            raise Unreadable(f"expected a camera of the configuration, got {frame.camera!r}")
+        if self._following.is_for(frame):
+            picture, captured_at = self._following.decode(frame)
+        else:
+            picture, captured_at = self._decoder.decode(frame), frame.captured_at
+        stamps = {"received": frame.received_at, "decoded": self._clock.now()}
+        return Glance(frame.camera, picture, captured_at, frame.seq, frame.clock_ok, stamps)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="citybrain-worker")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--fd", type=int, required=True)
+    parser.add_argument("--worker", type=int, required=True)
+    arguments = parser.parse_args()
+    telemetry.start_logging(f"worker-{arguments.worker}")
+    cv2.setNumThreads(1)  # one process a core: threads of its own would only fight the others
+    os.nice(5)  # decoding and inference use what the others leave, or nothing would be posted under load
+    clock = SystemClock()
+    data: Path = arguments.data
+
+    def looking(configuration: Configuration) -> Looking:
+        evidence, hot = FileEvidence(data / "evidence"), SqliteHot(data / "hot.db")
+        return Looking(configuration, evidence=evidence, hot=hot, clock=clock.now)
+
+    serve(arguments.fd, Worker(looking, LocalBus(data / "citybrain.db"), clock), max_batch=MAX_BATCH)
+
+
+if __name__ == "__main__":
+    main()

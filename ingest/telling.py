@@ -1,0 +1,122 @@
+"""What the network process tells the others each second: states, blind spells, and that it lives."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import Any
+
+from citybrain import wire
+from citybrain.clock import Clock, iso
+from citybrain.domain.detection import Detections, Looked, Usable
+from citybrain.ports import Bus, HotStore
+from ingest.states import CameraState, State, stale_after
+from ingest.strikes import Strikes
+from ingest.watched import Watched
+
+log = logging.getLogger(__name__)
+
+TICK_S = 1.0
+BLIND_EVERY_S = 5.0
+REPEAT_STATE_S = 5.0
+STATE_TTL = timedelta(seconds=30)
+
+
+class Telling:
+    """Tells of the cameras in `cameras`, which come and go; `figures` gives what else the heartbeat says."""
+
+    def __init__(
+        self,
+        cameras: Mapping[str, Watched],
+        *,
+        bus: Bus,
+        hot: HotStore,
+        clock: Clock,
+        strikes: Strikes,
+        figures: Callable[[], Mapping[str, Any]],
+    ) -> None:
+        self._cameras, self._strikes, self._figures = cameras, strikes, figures
+        self._bus, self._hot, self._clock = bus, hot, clock
+        # Bus and hot store write to disk: one thread for them, so that a slow disk slows no camera.
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tell")
+
+    def close(self) -> None:
+        self._writer.shutdown(wait=True)
+
+    async def run(self) -> None:
+        """Each second: who has become stale, who is blind, what changed, and that we live."""
+        loop = asyncio.get_running_loop()
+        while True:
+            blind, states = self.tick()
+            beat = self.heartbeat()
+            try:
+                await loop.run_in_executor(self._writer, self._write, blind, states, beat)
+            except Exception:  # the outermost loop of telling: a full disk must not end the looking
+                log.exception("could not tell states and blind spells")
+            await asyncio.sleep(TICK_S)
+
+    def tick(self) -> tuple[list[Detections], list[tuple[str, bytes]]]:
+        """The looks that say blind, and the states to be told, as of now."""
+        now, now_s = self._clock.now(), self._clock.monotonic()
+        blind: list[Detections] = []
+        states: list[tuple[str, bytes]] = []
+        for each in self._cameras.values():
+            state = each.state
+            if now_s - each.last_s > stale_after(each.settings.look_every).total_seconds():
+                state.starved(self._starved_by(each, now_s), now)
+            if not state.seen and now_s - max(each.last_s, each.blind_told_s) >= BLIND_EVERY_S:
+                each.blind_told_s = now_s
+                each.seq += 1
+                blind.append(_blind(state, each.seq, now, behind=each.behind))
+            # Figures change with every look; what a person must know at once is in the headline.
+            if state.headline != each.told or now_s - each.told_s >= REPEAT_STATE_S:
+                each.told, each.told_s = state.headline, now_s
+                text = wire.dumps({**state.as_json(), "stale_s": round(now_s - each.last_s, 1)})
+                states.append((f"camera/{state.id}", text))
+        return blind, states
+
+    def heartbeat(self) -> bytes:
+        counts = dict.fromkeys((state.value for state in State), 0)
+        for each in self._cameras.values():
+            counts[each.state.state.value] += 1
+        figures = {
+            **{f"cameras.{state}": count for state, count in counts.items()},
+            "looks": sum(each.state.looks for each in self._cameras.values()),
+            "overtaken": sum(each.state.overtaken for each in self._cameras.values()),
+            "lost_looks": sum(each.state.lost_looks for each in self._cameras.values()),
+            **self._figures(),
+        }
+        return wire.dumps({"at": iso(self._clock.now()), "pid": os.getpid(), "figures": figures})
+
+    def _starved_by(self, each: Watched, now_s: float) -> str:
+        if self._strikes.resting(each.state.id, now_s):
+            return "decoder crash"
+        if each.unreadable_since_s is not None:
+            return "no picture"
+        if each.mailbox.waiting:
+            return "overloaded"
+        return "silent"
+
+    def _write(self, blind: Sequence[Detections], states: Sequence[tuple[str, bytes]], beat: bytes) -> None:
+        for each in blind:
+            self._bus.publish(wire.DETECTIONS, each.camera, wire.write_detections(each))
+        for key, value in states:
+            self._hot.put(key, value, ttl=STATE_TTL)
+        self._hot.put("heartbeat/ingest/0", beat, ttl=STATE_TTL)
+
+
+def _blind(state: CameraState, seq: int, now: datetime, *, behind: timedelta) -> Detections:
+    """A look that saw nothing, by the camera's own clock: by ours it would overtake the first looks after the recovery."""
+    return Detections(
+        camera=state.id,
+        captured_at=now - behind,
+        seq=seq,
+        usable=Usable.LOST,
+        looked=Looked.NOT,
+        clock_ok=state.clock_ok,
+        stamps={"received": now},
+    )
