@@ -210,7 +210,9 @@ def test_an_attended_camera_does_not_wait_for_the_idle_ones():
 
 @pytest.mark.parametrize("cost", [0.01, 0.1])
 def test_attention_for_everybody_at_once_takes_no_more_than_its_share_from_the_idle(cost):
-    sampler = sampler_of(**{f"idle{index}": 1.0 for index in range(40)}, **{f"watched{index}": 1.0 for index in range(40)})
+    sampler = sampler_of(
+        **{f"idle{index}": 1.0 for index in range(40)}, **{f"watched{index}": 1.0 for index in range(40)}
+    )
     spent: Counter[str] = Counter()
     now = 0.0
     for index in range(40):
