@@ -18,7 +18,7 @@ from events_api.ports import SceneInfo
 from ingest import config as camera_config
 from ingest.config import CameraSettings
 from pipeline import codes, dispatch, scene, story
-from pipeline.case_flow import City
+from pipeline.city import City
 from pipeline.dispatch import Routes
 from pipeline.flow import Pipeline
 from pipeline.scene import Scene

@@ -74,11 +74,7 @@ def advance_camera(
             step = _Step(scene, camera, zone, seen, ledger=ledger, inhibited=inhibited)
             watches[key] = step.run(state.watches.get(key, Watch()))
             changes += step.changes
-    for key, watch in state.watches.items():
-        if key not in watches:  # its scene or zone is no longer configured
-            ledger = ledgers.setdefault(key.partition("/")[0], {})
-            for held in watch.held.values():
-                entries.settle(ledger, Outcome.SET_ASIDE, held.tally, reason="configuration")
+    _set_aside({key: watch for key, watch in state.watches.items() if key not in watches}, ledgers)
     restarted = seen.seq <= state.last_seq
     lost = 0 if restarted or state.last_at is None else seen.seq - state.last_seq - 1
     return (
@@ -91,6 +87,24 @@ def advance_camera(
             ledgers=ledgers,
         ),
         changes,
+    )
+
+
+def let_go(state: CameraState, camera: Camera | None, scenes: Sequence[Scene]) -> CameraState:
+    """The camera without what its configuration no longer asks it to watch; `camera` is None when it was removed."""
+    watched = {
+        f"{scene.id}/{zone.id}"
+        for scene in scenes
+        if camera is not None and scene.file.status is not Status.DRAFT
+        for zone in camera.zones_of(scene.file.zone_kind)
+    }
+    gone = {key: watch for key, watch in state.watches.items() if key not in watched}
+    if not gone:
+        return state
+    ledgers = {scene: dict(ledger) for scene, ledger in state.ledgers.items()}
+    _set_aside(gone, ledgers)
+    return replace(
+        state, watches={key: each for key, each in state.watches.items() if key not in gone}, ledgers=ledgers
     )
 
 
@@ -109,6 +123,14 @@ def locality_of(camera: Camera, zone: Zone) -> str:
     if zone.place:
         return f"place:{zone.place}"
     return f"cell:{camera.grid_cell}" if camera.grid_cell else f"camera:{camera.id}"
+
+
+def _set_aside(gone: Mapping[str, Watch], ledgers: dict[str, Ledger]) -> None:
+    """Enter what was held there: its scene, zone or camera is no longer configured."""
+    for key, watch in gone.items():
+        ledger = ledgers.setdefault(key.partition("/")[0], {})
+        for held in watch.held.values():
+            entries.settle(ledger, Outcome.SET_ASIDE, held.tally, reason="configuration")
 
 
 def _any_open(watch: Watch) -> bool:

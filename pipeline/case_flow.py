@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from citybrain.clock import iso
-from citybrain.domain.camera import Camera
 from citybrain.domain.case import ALLOWED, Case, CaseAction, CaseEvent, CaseEventType, CaseState, Light
 from citybrain.domain.command import Act, Delivered, Filmed
 from citybrain.domain.episode import ChangeKind, EpisodeChange, Evidence, EvidenceKind
 from citybrain.domain.geometry import metres_between
-from pipeline.dispatch import Routes, decide
+from pipeline.city import City, unwatched
+from pipeline.dispatch import decide
 from pipeline.grouping import CaseRecord, Sighting, latest, same_problem, same_spot
 from pipeline.scene import Scene
 
@@ -23,16 +23,6 @@ REMEMBER = timedelta(days=30)
 MOST_PICTURES, MOST_CLIPS = 12, 3
 _MOST_COMMANDS = 50
 _SEVERER = {"low": "normal", "normal": "high", "high": "critical", "critical": "critical"}
-
-
-@dataclass(frozen=True, slots=True)
-class City:
-    """What stage two knows of the city: scenes, cameras, routes, and a hash of that configuration."""
-
-    scenes: Mapping[str, Scene]
-    cameras: Mapping[str, Camera]
-    routes: Routes
-    revision: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +139,36 @@ def tick(state: LocalityState, at: datetime, city: City) -> tuple[LocalityState,
         else:
             continue
         told += said
+        state = _put(state, index, after)
+    return state, told
+
+
+def withdraw(
+    state: LocalityState, *, key: str, at: datetime, city: City, cause: str
+) -> tuple[LocalityState, list[Told]]:
+    """The locality, whose key this is, under another configuration: what is no longer watched cannot be said to be gone.
+
+    Its case says so and waits for people; where another camera still sees the thing, that one goes on telling of it.
+    """
+    told: list[Told] = []
+    for index, record in enumerate(state.records):
+        why = {
+            place: reason
+            for place, sighting in record.sightings.items()
+            if sighting.open and (reason := unwatched(city, record.case.scene, place, locality=key))
+        }
+        if not why:
+            continue
+        sightings = {
+            place: replace(each, open=False, blind=True) if place in why else each
+            for place, each in record.sightings.items()
+        }
+        after = replace(record, sightings=sightings)
+        if record.case.state.is_open and all(each.blind or not each.open for each in sightings.values()):
+            unseen_since = record.case.unseen_since or at
+            case = replace(record.case, unseen_since=unseen_since, reason=next(iter(why.values())))
+            after, said = _tell(after, case, CaseEventType.STATUS, at, cause=cause)
+            told += said
         state = _put(state, index, after)
     return state, told
 

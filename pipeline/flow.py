@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal, Protocol
 
-from citybrain.domain.command import Act, Command, Delivered, Filmed, Tick
+from citybrain.domain.command import Act, Command, Configured, Delivered, Filmed, Tick
 from citybrain.domain.detection import Detections
 from citybrain.errors import Unreadable
 from citybrain.wire import COMMANDS, DETECTIONS, read_command, read_detections
 from pipeline import case_flow
-from pipeline.camera_flow import CameraState, advance_camera
-from pipeline.case_flow import City, LocalityState, Told
+from pipeline.camera_flow import CameraState, advance_camera, let_go
+from pipeline.case_flow import LocalityState, Told
+from pipeline.city import City
 from pipeline.scene import Scene
 
 
@@ -21,6 +22,8 @@ class States(Protocol):
     """Where a step finds the states; it never writes them."""
 
     def camera(self, key: str) -> CameraState: ...
+
+    def known_cameras(self) -> Iterable[str]: ...
 
     def locality(self, key: str) -> LocalityState: ...
 
@@ -81,15 +84,24 @@ class Pipeline:
             case Tick():
                 for key in states.localities():
                     self._locality(key, states, effects, partial(case_flow.tick, at=command.at, city=self.city))
+            case Configured():
+                for key in states.known_cameras():
+                    before = states.camera(key)
+                    after = let_go(before, self.city.cameras.get(key), self._scenes)
+                    if after is not before:
+                        effects.cameras[key] = after
+                for key in states.localities():
+                    withdraw = partial(case_flow.withdraw, key=key, at=command.at, city=self.city, cause=command.id)
+                    self._locality(key, states, effects, withdraw)
             case Delivered():
                 self._locality(command.locality, states, effects, partial(case_flow.delivered, command=command))
             case Act() | Filmed():
-                before = states.locality(command.locality)
-                after, told, why = (
-                    case_flow.act(before, command) if isinstance(command, Act) else case_flow.filmed(before, command)
+                was = states.locality(command.locality)
+                now, told, why = (
+                    case_flow.act(was, command) if isinstance(command, Act) else case_flow.filmed(was, command)
                 )
-                if after is not before:
-                    effects.localities[command.locality] = after
+                if now is not was:
+                    effects.localities[command.locality] = now
                 effects.told += told
                 if why:
                     effects.set_aside.append(SetAside("refused", why))

@@ -63,4 +63,13 @@ class Tick:
     at: datetime
 
 
-Command = Act | Delivered | Filmed | Tick
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """From here on the city is judged by another configuration: what it no longer watches is let go."""
+
+    id: str
+    at: datetime
+    revision: str
+
+
+Command = Act | Configured | Delivered | Filmed | Tick

@@ -7,7 +7,7 @@ from typing import Any
 
 from citybrain.clock import iso
 from citybrain.domain.case import CaseAction
-from citybrain.domain.command import Act, Command, Delivered, Filmed, Tick
+from citybrain.domain.command import Act, Command, Configured, Delivered, Filmed, Tick
 from citybrain.errors import Unreadable
 from citybrain.wire.evidence import evidence_fields, read_evidence
 from citybrain.wire.fields import VERSION, dumps, instant_of, loads, maybe, need, one_of, versioned
@@ -45,10 +45,18 @@ def write_command(command: Command) -> bytes:
             "confirmed_at": iso(command.confirmed_at),
             "clip": evidence_fields(command.clip),
         }
+    elif isinstance(command, Configured):
+        written["revision"] = command.revision
     return dumps(written)
 
 
-_KINDS: Mapping[type, str] = {Act: "action", Delivered: "delivered", Filmed: "filmed", Tick: "tick"}
+_KINDS: Mapping[type, str] = {
+    Act: "action",
+    Configured: "configured",
+    Delivered: "delivered",
+    Filmed: "filmed",
+    Tick: "tick",
+}
 
 
 def read_command(raw: bytes | str) -> Command:
@@ -56,6 +64,8 @@ def read_command(raw: bytes | str) -> Command:
     kind, command_id = need(fields, "kind", str), need(fields, "id", str)
     if kind == "tick":
         return Tick(command_id, instant_of(fields, "at"))
+    if kind == "configured":
+        return Configured(command_id, instant_of(fields, "at"), need(fields, "revision", str))
     if kind == "action":
         return Act(
             id=command_id,

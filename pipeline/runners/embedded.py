@@ -24,7 +24,7 @@ from typing import Any
 from citybrain.bus.local import append, connect, read
 from citybrain.clock import Clock, iso
 from citybrain.domain.case import CaseEvent
-from citybrain.domain.command import Delivered, Tick
+from citybrain.domain.command import Configured, Delivered, Tick
 from citybrain.errors import Permanent, Transient
 from citybrain.ports import Acknowledgement, EvidenceStore, HotStore, Message, Notifier, Outgoing
 from citybrain.wire import CASE_EVENTS, COMMANDS, DETECTIONS, dumps, read_case_event, write_case_event, write_command
@@ -95,6 +95,7 @@ class Embedded:
         self._set_aside = dict(self._connection.execute(_COUNT_SET_ASIDE).fetchall())
         self._applied = 0
         self._next: dict[str, datetime] = {}
+        self._judge_by(pipeline)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Apply what comes and post what is due, until told to stop."""
@@ -110,6 +111,11 @@ class Embedded:
                 await asyncio.sleep(0)
             applied_to = mark
         await sending
+
+    def adopt(self, pipeline: Pipeline, *, upkeep: Upkeep | None = None) -> None:
+        """Judge by another configuration from the next message on. Call it in the loop that runs `run`."""
+        self._upkeep = upkeep or self._upkeep
+        self._judge_by(pipeline)
 
     def catch_up(self, limit: int = _BATCH) -> int:
         """Apply the next messages of the log in one transaction; how many there were."""
@@ -224,22 +230,38 @@ class Embedded:
         )
         append(self._connection, COMMANDS, locality, write_command(command), at=self._clock.now())
 
+    def _judge_by(self, pipeline: Pipeline) -> None:
+        """A configuration that differs from the last one, in this life or the one before, is said in the log: once."""
+        self._pipeline = pipeline
+        revision = pipeline.city.revision
+        stored = self._stored(*_REVISION)
+        if stored == revision.encode():
+            return
+        now = self._clock.now()
+        with self.outbox.transaction():
+            if stored is not None or list(self._states.known_cameras()):
+                command = Configured(f"configured-{revision}-{int(now.timestamp())}", now, revision)
+                append(self._connection, COMMANDS, "configured", write_command(command), at=now)
+            self._connection.execute(_PUT_STATE, (*_REVISION, revision.encode()))
+
     # -- what is stored ---------------------------------------------------------------------------------------------
 
     def _store(self, changed: Effects) -> None:
         rows = [("camera", key, write_camera(state)) for key, state in changed.cameras.items()]
         rows += [("locality", key, write_locality(state)) for key, state in changed.localities.items()]
-        self._connection.executemany(
-            "INSERT INTO state VALUES (?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value", rows
-        )
+        self._connection.executemany(_PUT_STATE, rows)
 
     def _stored_states(self) -> HeldStates:
-        keys: Iterable[tuple[str]] = self._connection.execute("SELECT key FROM state WHERE kind = 'locality'")
         return HeldStates(
             load_camera=lambda key: read_camera(raw) if (raw := self._stored("camera", key)) else None,
             load_locality=lambda key: read_locality(raw) if (raw := self._stored("locality", key)) else None,
-            localities=[key for (key,) in keys],
+            cameras=self._keys("camera"),
+            localities=self._keys("locality"),
         )
+
+    def _keys(self, kind: str) -> list[str]:
+        rows: Iterable[tuple[str]] = self._connection.execute("SELECT key FROM state WHERE kind = ?", (kind,))
+        return [key for (key,) in rows]
 
     def _stored(self, kind: str, key: str) -> bytes | None:
         row = self._connection.execute("SELECT value FROM state WHERE kind = ? AND key = ?", (kind, key)).fetchone()
@@ -285,6 +307,8 @@ class Embedded:
         return True
 
 
+_REVISION = ("configuration", "revision")
+_PUT_STATE = "INSERT INTO state VALUES (?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value"
 _COUNT_SET_ASIDE = "SELECT kind, count(*) FROM set_aside GROUP BY kind"
 
 

@@ -17,9 +17,11 @@ class HeldStates:
         *,
         load_camera: Callable[[str], CameraState | None] = lambda _: None,
         load_locality: Callable[[str], LocalityState | None] = lambda _: None,
+        cameras: Iterable[str] = (),
         localities: Iterable[str] = (),
     ) -> None:
         self._load_camera, self._load_locality = load_camera, load_locality
+        self._cameras = set(cameras)
         self._localities = set(localities)
         self.cameras: dict[str, CameraState] = {}
         self.held: dict[str, LocalityState] = {}
@@ -28,6 +30,9 @@ class HeldStates:
         if key not in self.cameras:
             self.cameras[key] = self._load_camera(key) or CameraState()
         return self.cameras[key]
+
+    def known_cameras(self) -> Iterable[str]:
+        return sorted(self._cameras | self.cameras.keys())
 
     def locality(self, key: str) -> LocalityState:
         if key not in self.held:

@@ -13,7 +13,7 @@ from citybrain.domain.camera import Camera, Text, Zone, ZoneKind
 from citybrain.domain.detection import LOOK_SIDE, Detection, Detections, Looked, Usable
 from citybrain.domain.geometry import Box, Homography, Polygon
 from citybrain.wire import write_detections
-from pipeline.case_flow import City
+from pipeline.city import City
 from pipeline.dispatch import Routes
 from pipeline.flow import Pipeline
 from pipeline.runners.replay import Replay

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from citybrain.domain.camera import Text
 from citybrain.domain.case import STAMPS, Case, CaseAction, CaseEvent, CaseEventType, CaseState, Light
-from citybrain.domain.command import Act, Delivered, Filmed, Tick
+from citybrain.domain.command import Act, Configured, Delivered, Filmed, Tick
 from citybrain.domain.detection import Detection, Detections, Looked, Usable
 from citybrain.domain.episode import Evidence
 from citybrain.domain.geometry import Box
@@ -68,6 +68,7 @@ commands = st.one_of(
     st.builds(Delivered, texts, texts, texts, texts, instants, instants, instants, st.none() | texts),
     st.builds(Filmed, texts, texts, texts, texts, instants, instants, evidence, instants),
     st.builds(Tick, texts, instants),
+    st.builds(Configured, texts, instants, texts),
 )
 cases = st.builds(
     Case,

@@ -16,7 +16,6 @@ import pytest
 
 from bench import NAMES
 from citybrain import assembly, plugins
-from citybrain.briefing import plan_of
 from citybrain.bus.local import LocalBus
 from citybrain.cli import _parser
 from citybrain.clock import ManualClock, SystemClock, iso
@@ -257,8 +256,8 @@ def served(tmp_path_factory):
     bus, hot = LocalBus(data / "citybrain.db"), SqliteHot(data / "hot.db")
     embedded = Embedded(data / "citybrain.db", configuration.pipeline(), clock=clock, notifiers={})
     pool = WorkerPool(["worker", "{fd}"], count=1)
-    network = Network(plan_of(configuration), workers=pool, bus=bus, hot=hot, clock=clock)
-    hot.put("heartbeat/ingest/0", network.telling.heartbeat())
+    network = Network(configuration.cameras, workers=pool, bus=bus, hot=hot, clock=clock)
+    hot.put("heartbeat/ingest/0", network._heartbeat())
     beat = {"at": iso(clock.now()), "pid": 1, "figures": flat(embedded.figures())}
     hot.put("heartbeat/pipeline/0", dumps(beat))
     store = SqliteCases(data / "view.db")
