@@ -29,6 +29,7 @@ from events_api.ports import DeadLetter
 from events_api.security import Keys
 from events_api.server import Server
 from events_api.store.sqlite import SqliteCases
+from ingest.clips import Clips
 from ingest.network import Network
 from ingest.workers import WorkerPool, python
 from pipeline.notifiers import webhook
@@ -89,15 +90,25 @@ def run_ingest(config: Path, data: DataFolder, *, workers: int | None = None) ->
     """The network process and its workers, until told to stop."""
     configuration = assembly.load(config)
     command = python("citybrain.worker", "--data", str(data.path), "--fd", "{fd}", "--worker", "{worker}")
+    bus, clock = LocalBus(data.database), SystemClock()
+    clips = Clips(evidence=FileEvidence(data.evidence), bus=bus, clock=clock)
     network = Network(
         plan_of(configuration),
         workers=WorkerPool(command, count=workers),
-        bus=LocalBus(data.database),
+        bus=bus,
         hot=SqliteHot(data.hot),
-        clock=SystemClock(),
+        clock=clock,
+        clips=clips,
     )
     stop = asyncio.Event()
-    _run(network.run(stop), stop)
+
+    async def work() -> None:
+        try:
+            await network.run(stop)
+        finally:
+            await clips.close()
+
+    _run(work(), stop)
 
 
 def run_pipeline(config: Path, data: DataFolder, *, dispatch: str | None) -> None:

@@ -46,6 +46,8 @@ class Clips(Protocol):
 
     def begin(self, camera: str, began: Began, source: CloserSource) -> None: ...
 
+    def figures(self) -> Mapping[str, int]: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
@@ -367,6 +369,7 @@ class Network:
             "attended": load.attended,
             "followed": sum(self._followed),
             **{f"workers.{name}": figure for name, figure in self._workers.figures().items()},
+            **{f"clips.{name}": figure for name, figure in (self._clips.figures() if self._clips else {}).items()},
         }
 
 
