@@ -202,7 +202,10 @@ class Kept:
         # Pictures may be coded in another order than they are shown: the last one shown is the one meant.
         shown_at = max(unit.captured_at for unit in units)
         packets = tuple(unit.data for unit in units)
-        return replace(group.key, packets=packets, captured_at=shown_at, received_at=received_at, since=since)
+        instants = tuple(unit.captured_at for unit in units)
+        return replace(
+            group.key, packets=packets, captured_at=shown_at, received_at=received_at, since=since, instants=instants
+        )
 
     def footage(self, since: datetime, *, extradata: bytes = b"") -> Footage | None:
         """See citybrain.ports.CloserSource. `extradata` stands in where the frames bring none."""
