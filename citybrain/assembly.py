@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 
 from citybrain.configuration import did_you_mean, duration_text
@@ -21,10 +22,13 @@ from pipeline import codes, dispatch, scene, story
 from pipeline.city import City
 from pipeline.dispatch import Routes
 from pipeline.flow import Pipeline
-from pipeline.scene import Scene
+from pipeline.scene import Scene, Status
 
 LEAST_LOOKS_IN_GAP = 2
 """A scene's max_gap must span at least two looks, or one lost look would already be a gap."""
+
+PATIENCE_WITHOUT_SCENE = timedelta(seconds=30)
+"""How long a camera may go unseen on which no scene judges anything: it is kept for its picture."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,27 @@ class Configuration:
 
     def pipeline(self) -> Pipeline:
         return Pipeline(self.city)
+
+    def patience_of(self, camera: str) -> timedelta:
+        """How long the camera may go unseen: the shortest patience of the scenes that judge it, never below `look_every`."""
+        settings = self._settings[camera]
+        return max(
+            settings.look_every,
+            min((each.patience for each in self.scenes_of(camera)), default=PATIENCE_WITHOUT_SCENE),
+        )
+
+    def scenes_of(self, camera: str) -> list[Scene]:
+        """The scenes that judge something of the camera's view."""
+        view = self._settings[camera].camera
+        return [
+            each
+            for each in self.scenes.values()
+            if each.file.status is not Status.DRAFT and view.zones_of(each.file.zone_kind)
+        ]
+
+    @cached_property
+    def _settings(self) -> Mapping[str, CameraSettings]:
+        return {each.id: each for each in self.cameras}
 
     def detector_of(self, camera: CameraSettings) -> DetectorSettings:
         """The detector a camera names, or the only one there is."""

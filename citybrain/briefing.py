@@ -14,6 +14,7 @@ def plan_of(configuration: Configuration) -> Plan:
     """The plan by which a configuration is watched."""
     return Plan(
         cameras=configuration.cameras,
+        patience={each.id: configuration.patience_of(each.id) for each in configuration.cameras},
         attention=attention_of(configuration),
         briefing=pickle.dumps(configuration, protocol=pickle.HIGHEST_PROTOCOL),
     )
@@ -27,5 +28,4 @@ def configuration_of(briefing: bytes) -> Configuration:
 
 def attention_of(configuration: Configuration) -> Mapping[str, timedelta]:
     """How long an open question is looked at closely, by scene; scenes that never want it are left out."""
-    found = {each.id: each.file.hold + timedelta(seconds=10) for each in configuration.scenes.values()}
-    return {scene: limit for scene, limit in found.items() if limit <= timedelta(seconds=40)}
+    return {each.id: each.attention for each in configuration.scenes.values() if each.attention}

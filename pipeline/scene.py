@@ -14,11 +14,25 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError
 
 from citybrain import plugins
-from citybrain.configuration import Bilingual, Duration, Section, SomeDuration, did_you_mean, parse, read
+from citybrain.configuration import (
+    Bilingual,
+    Duration,
+    Section,
+    SomeDuration,
+    did_you_mean,
+    duration_text,
+    parse,
+    read,
+)
 from citybrain.domain.camera import ZoneKind
 from citybrain.errors import Fault, UnknownPlugin
 from pipeline.episode import Terms
 from pipeline.rules import Rule
+
+LEAST_PATIENCE, MOST_PATIENCE = timedelta(milliseconds=500), timedelta(seconds=30)
+PATIENCE_WITHOUT_HOLD = timedelta(seconds=2)
+LONGEST_ATTENDED_HOLD = timedelta(seconds=10)
+ATTENTION_AFTER_HOLD = timedelta(seconds=5)
 
 
 class Status(StrEnum):
@@ -72,6 +86,8 @@ class SceneFile(Section):
     max_gap: Duration
     clear_after: Duration
     min_seen: float = Field(default=0.5, ge=0, le=1)
+    patience: SomeDuration | None = None
+    attention: Duration | None = None
     inhibited_by: tuple[str, ...] = ()
     group: Grouping = Grouping()
     case: CaseTerms
@@ -80,7 +96,11 @@ class SceneFile(Section):
 
 @dataclass(frozen=True)
 class Scene:
-    """A scene ready to judge: what its file at `path` says and the rule it chose; `revision` is a hash of it, tests aside."""
+    """A scene ready to judge: what its file at `path` says and the rule it chose.
+
+    `revision` is a hash of what it judges by: its tests are no part of it, nor how often and how closely it wants to be
+    looked at, for the same looks come to the same cases whatever those say.
+    """
 
     file: SceneFile
     rule: Rule
@@ -94,6 +114,31 @@ class Scene:
     @property
     def terms(self) -> Terms:
         return Terms(self.file.hold, self.file.max_gap, self.file.clear_after, self.file.min_seen)
+
+    @property
+    def attention(self) -> timedelta:
+        """How long a camera is looked at closely for one open question of this scene; nothing: never.
+
+        Without a word of the file: where the hold is so short that ordinary looks could hardly fill it.
+        """
+        said, hold = self.file.attention, self.file.hold
+        if said is not None:
+            return said
+        return hold + ATTENTION_AFTER_HOLD if timedelta() < hold <= LONGEST_ATTENDED_HOLD else timedelta()
+
+    @property
+    def patience(self) -> timedelta:
+        """How long a camera may go unseen for this scene while there is time to look at everything.
+
+        Without a word of the file: so that a hold survives four times as much to look at as there is time for. Where
+        open questions are looked at closely, they no longer wait for patience, and twice is enough.
+        """
+        said, gap = self.file.patience, self.file.max_gap
+        if said is not None:
+            return said
+        if not self.file.hold:
+            return PATIENCE_WITHOUT_HOLD
+        return min(MOST_PATIENCE, max(LEAST_PATIENCE, gap / 2 if self.attention else gap / 4))
 
 
 def load(folder: Path, *, faults: list[Fault]) -> list[Scene]:
@@ -126,11 +171,31 @@ def load_file(path: Path, *, faults: list[Fault]) -> Scene | None:
         faults.append(Fault(shown, "id", f"{file.id!r} is not the file's name.", f"Rename one to {path.stem!r}."))
     if file.max_gap <= timedelta() and file.hold > timedelta():
         faults.append(Fault(shown, "max_gap", "must be longer than nothing.", "Give at least twice the look interval."))
+    faults += _patience_faults(file, shown)
     rule = _rule(file, shown, faults)
     if rule is None or len(faults) > before:
         return None
-    said = yaml.safe_dump({key: each for key, each in value.items() if key != "tests"}, sort_keys=True)
+    said = yaml.safe_dump({key: each for key, each in value.items() if key not in _NOT_JUDGED_BY}, sort_keys=True)
     return Scene(file, rule, hashlib.sha256(said.encode()).hexdigest()[:8], shown)
+
+
+_NOT_JUDGED_BY = frozenset({"tests", "patience", "attention"})
+
+
+def _patience_faults(file: SceneFile, shown: str) -> list[Fault]:
+    faults = []
+    patience, attention = file.patience, file.attention
+    if patience is not None and patience < LEAST_PATIENCE:
+        said = f"must be at least {duration_text(LEAST_PATIENCE)}, got {duration_text(patience)}."
+        faults.append(Fault(shown, "patience", said, "No camera is looked at more often without a question."))
+    elif patience is not None and timedelta() < file.max_gap < patience * 2 and file.hold > timedelta():
+        said = f"{duration_text(patience)} is too long for a max_gap of {duration_text(file.max_gap)}: no hold survives it."
+        remedy = f"Give at most {duration_text(file.max_gap / 2)}, half of max_gap, or a longer max_gap."
+        faults.append(Fault(shown, "patience", said, remedy))
+    if attention is not None and timedelta() < attention < file.hold:
+        said = f"{duration_text(attention)} is over before a hold of {duration_text(file.hold)} is."
+        faults.append(Fault(shown, "attention", said, f"Give more than {duration_text(file.hold)}, or 0s for never."))
+    return faults
 
 
 def _rule(file: SceneFile, shown: str, faults: list[Fault]) -> Rule | None:

@@ -35,6 +35,11 @@ FAULTS = {
     "scenes/not_yaml": f"{STANDING}: line 3, column 7: did not find expected ',' or '}}'. Check the indentation and quotes",
     "scenes/one_language": f"{STANDING}: title: expected both languages, {{zh: …, en: …}}, got {{'zh': '停放'}}.",
     "scenes/one_test_only": f"{STANDING}: tests: expected at least 2, got 1.",
+    "scenes/attention_over_before_the_hold": f"{STANDING}: attention: 4m is over before a hold of 5m is. Give more than 5m,"
+    " or 0s for never.",
+    "scenes/patience_of_a_moment": f"{STANDING}: patience: must be at least 500ms, got 100ms. No camera is looked at more",
+    "scenes/patience_that_no_hold_survives": f"{STANDING}: patience: 50s is too long for a max_gap of 1m30s: no hold survives"
+    " it. Give at most 45s, half of max_gap, or a longer max_gap.",
     "scenes/test_that_expects_nonsense": f"{STANDING}: tests: test 'a car that stays is a case': expected `begins 10m` or"
     " `ends 25m`, got 'starts 5m'. See docs/",
     "scenes/test_that_fails": f"{STANDING}: tests[0]: 'a car that stays is a case' expected [begins 4m, ends 14m],"

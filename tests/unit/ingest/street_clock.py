@@ -7,6 +7,7 @@ import random
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from ingest.sampler import Sampler
 
@@ -83,4 +84,4 @@ class Street:
     def longest_gap(self, camera: str, *, since: float) -> float:
         """The longest time between two looks at it, the one that lasts included."""
         looks = [since, *(at for at in self.looks[camera] if at >= since), self.now]
-        return max(later - earlier for earlier, later in zip(looks, looks[1:], strict=False))
+        return max(later - earlier for earlier, later in pairwise(looks))

@@ -42,7 +42,7 @@ def test_every_camera_is_late_by_the_same_factor_of_its_own_patience(overload):
     street.run(50 * overload)
     warm = street.now
     street.run(50 * overload)
-    worst = {kind: 0.0 for kind in PATIENCES}
+    worst = dict.fromkeys(PATIENCES, 0.0)
     for each in street.cameras:
         # A look ends with its batch, and who is next was chosen before it.
         late = (street.longest_gap(each.id, since=warm) - LONGEST_BATCH) / each.patience
