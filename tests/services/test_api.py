@@ -11,7 +11,7 @@ import pytest
 
 from citybrain.clock import SystemClock
 from citybrain.domain.case import CaseAction, CaseEventType, CaseState
-from citybrain.domain.episode import Evidence
+from citybrain.domain.episode import Evidence, EvidenceKind
 from citybrain.signing import new_secret, sign
 from citybrain.wire import CASE_EVENTS, DETECTIONS, dumps
 from events_api import schemas
@@ -200,6 +200,64 @@ def test_evidence_is_served_for_ever_and_says_when_it_is_gone(city, http):
     problem(http.get(f"/v1/evidence/{lost}"), 410, "picture-gone")
     (city.folder / "evidence" / "recent" / ref).write_bytes(b"altered")
     problem(http.get(f"/v1/evidence/{ref}"), 410, "picture-altered")
+
+
+def test_a_clip_is_evidence_that_says_so_and_a_picture_is_as_ever(city, http):
+    until_at = START + timedelta(seconds=10)
+    picture, clip = (
+        Evidence("1.jpg", "gd-0001", START, "first"),
+        Evidence("1.mp4", "gd-0001", START, "around", None, until_at),
+    )
+    filed(city, http, case(1, evidence=(picture, clip)))
+    answer = http.get(f"/v1/cases/{case(1).id}").json()
+    schemas.ShownCase.model_validate(answer)
+    first, second = answer["evidence"]
+    assert first.keys() == {"ref", "camera", "captured_at", "role", "box"}
+    assert (second["kind"], second["until_at"]) == ("clip", "2026-11-21T08:00:10.000Z")
+
+
+CLIP = bytes(range(256)) * 4
+
+
+@pytest.mark.parametrize(
+    ("asked", "part", "told"),
+    [
+        ("bytes=0-", CLIP, "bytes 0-1023/1024"),
+        ("bytes=0-0", CLIP[:1], "bytes 0-0/1024"),
+        ("bytes=1000-", CLIP[1000:], "bytes 1000-1023/1024"),
+        ("bytes=100-199", CLIP[100:200], "bytes 100-199/1024"),
+        ("bytes=1000-99999", CLIP[1000:], "bytes 1000-1023/1024"),
+        ("bytes=-24", CLIP[-24:], "bytes 1000-1023/1024"),
+        ("bytes=-9999", CLIP, "bytes 0-1023/1024"),
+        ("BYTES = 5 - 6", CLIP[5:7], "bytes 5-6/1024"),
+    ],
+)
+def test_a_clip_is_served_as_video_in_the_parts_that_players_ask_for(city, http, asked, part, told):
+    path = f"/v1/evidence/{city.evidence.put('gd-0001', START, CLIP, EvidenceKind.CLIP)}"
+    answer = http.get(path, headers={"range": asked})
+    assert (answer.status_code, answer.content) == (206, part)
+    assert (answer.headers["content-type"], answer.headers["content-range"]) == ("video/mp4", told)
+    same = http.get(path, headers={"range": asked, "if-range": answer.headers["etag"]})
+    assert same.status_code == 206
+    assert http.get(path, headers={"range": asked, "if-range": '"another"'}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "asked", ["", "bytes=", "bytes=-", "bytes=a-b", "bytes=20-10", "bytes=0-1,5-6", "items=0-1", "bytes=\u0661-"]
+)
+def test_what_is_no_range_is_answered_with_the_whole(city, http, asked):
+    path = f"/v1/evidence/{city.evidence.put('gd-0001', START, CLIP, EvidenceKind.CLIP)}"
+    answer = http.get(path, headers={"range": asked.encode()})
+    assert (answer.status_code, answer.content) == (200, CLIP)
+    assert answer.headers["accept-ranges"] == "bytes"
+
+
+@pytest.mark.parametrize("asked", ["bytes=1024-", "bytes=9999-10000", "bytes=-0"])
+def test_a_range_beyond_the_end_is_none(city, http, asked):
+    path = f"/v1/evidence/{city.evidence.put('gd-0001', START, CLIP, EvidenceKind.CLIP)}"
+    answer = http.get(path, headers={"range": asked})
+    problem(answer, 416, "range-beyond-end")
+    assert answer.headers["content-range"] == "bytes */1024"
 
 
 def test_figures_reach_stats_and_prometheus(city, http):
