@@ -2,66 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import chain
 
 import pytest
-from pydantic import SecretStr
 
-from citybrain.clock import ManualClock
-from citybrain.domain.camera import Camera, Text
 from citybrain.domain.detection import Looked, Usable
-from citybrain.domain.frame import Frame
 from citybrain.errors import Unreadable
-from ingest.config import CameraSettings
-from ingest.network import Network
-from ingest.plan import Plan
-from ingest.worker_port import LENGTH, Began, Report, read_reports, write_reports
+from ingest.worker_port import LENGTH, Began, Report, read_answer, read_reports, write_reports
 from ingest.workers import WorkerPool
-
-AT = datetime(2026, 11, 21, 8, tzinfo=UTC)
-
-
-class Nowhere:
-    """A bus and a hot store that nothing is to reach: these tests look at what would be told."""
-
-
-class Street:
-    """Three cameras on one worker, driven by hand."""
-
-    def __init__(self, *names: str, workers: int = 1) -> None:
-        self.clock = ManualClock(AT)
-        cameras = [
-            CameraSettings(Camera(name, Text(name, name)), "rtsp", SecretStr("rtsp://x/y"), "rtsp://x/y")
-            for name in names
-        ]
-        pool = WorkerPool(["worker", "{fd}"], count=workers)
-        self.network = Network(Plan(cameras), workers=pool, bus=Nowhere(), hot=Nowhere(), clock=self.clock)  # type: ignore[arg-type]
-
-    def arrives(self, name: str) -> None:
-        each = self.network._cameras[name]
-        each.state.opened()
-        each.mailbox.put(Frame(name, "h264", (b"x",), self.clock.now(), self.clock.now()))
-        self.network._samplers[each.worker].offer(name, self.clock.monotonic())
-
-    def looked(self, frames: list[Frame], *, error: str | None = None) -> None:
-        usable = Usable.OK if error is None else Usable.LOST
-        self.network.done(
-            frames, [Report(each.camera, each.seq, usable, Looked.INFERRED, 640, 360, error) for each in frames]
-        )
-
-    def after(self, seconds: float) -> None:
-        self.clock.advance(timedelta(seconds=seconds))
-
-    def state(self, name: str):
-        return self.network._cameras[name].state
+from tests.unit.ingest.watched_street import AT, Street
 
 
 @pytest.fixture
 def street():
     street = Street("a", "b", "c")
     yield street
-    street.network.close()
+    street.close()
 
 
 def test_a_batch_holds_different_cameras_and_counts_each_look(street):
@@ -149,7 +106,7 @@ def test_a_state_is_told_when_it_changes_and_else_every_five_seconds(street):
 
 
 def test_pictures_that_nobody_can_decode_for_a_while_are_hopeless(street):
-    each = street.network._cameras["a"]
+    each = street.each("a")
     for _ in range(20):
         street.arrives("a")
         street.looked(street.network.take(0, 4), error="expected a h264 picture, got none out of 1 packets")
@@ -169,7 +126,7 @@ def test_cameras_are_dealt_out_to_the_workers_and_stay_there():
         assert [each.camera for each in street.network.take(0, 4)] == ["a", "c"]
         assert [each.camera for each in street.network.take(1, 4)] == ["b", "d"]
         street.after(2)
-    street.network.close()
+    street.close()
 
 
 def test_a_report_says_the_same_after_its_way():
@@ -186,6 +143,14 @@ def test_a_report_says_the_same_after_its_way():
 def test_what_is_no_report_says_so(body):
     with pytest.raises(Unreadable, match="expected a worker's reports"):
         read_reports(body)
+
+
+def test_a_worker_answers_a_briefing_that_it_is_ready_or_why_it_refuses():
+    assert read_answer(b'{"ready": true}') is None
+    assert read_answer(b'{"refused": "no such model"}') == "no such model"
+    for body in (b"", b"[]", b'{"ready": 1}'[:-2], b'{"refused": 3}'):
+        with pytest.raises(Unreadable, match="expected a worker's answer"):
+            read_answer(body)
 
 
 def test_a_worker_that_cannot_be_told_its_socket_is_refused():
