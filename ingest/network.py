@@ -129,6 +129,7 @@ class Network:
                 self._add(settings)
                 added.append(camera)
                 continue
+            each.patience = plan.patience_of(settings)
             self._samplers[each.worker].change(camera, **_rhythm(plan, settings))
             if settings == each.settings:
                 continue
@@ -146,7 +147,8 @@ class Network:
         worker = load.index(min(load))
         now_s = self._clock.monotonic()
         state = CameraState(settings.id, since_at=self._clock.now())
-        each = self._cameras[settings.id] = Watched(settings, state, worker, now_s, blind_told_s=now_s)
+        patience = self._plan.patience_of(settings)
+        each = self._cameras[settings.id] = Watched(settings, state, worker, now_s, patience, blind_told_s=now_s)
         self._samplers[worker].add(settings.id, **_rhythm(self._plan, settings))
         if self._tasks is not None:
             each.task = self._tasks.create_task(self._watch(each))

@@ -20,6 +20,7 @@ from typing import Any
 from citybrain.clock import iso
 from citybrain.domain.detection import Usable
 from ingest.reasons import chinese, refuses
+from ingest.staleness import Staleness
 from ingest.worker_port import Report
 
 
@@ -55,6 +56,7 @@ class CameraState:
     clock_ok: bool = False
     connected: bool = False
     looked_s: float | None = field(default=None, repr=False)
+    staleness: Staleness = field(default_factory=Staleness, repr=False)
 
     def opened(self) -> None:
         """The source gave its first packet."""
@@ -77,6 +79,7 @@ class CameraState:
             return
         self.looks += 1
         self.last_look_at, self.looked_s = captured_at, now_s
+        self.staleness.looked(now_s - max(0.0, (at - captured_at).total_seconds()), now_s)
         self.usable, self.looked = report.usable, report.looked.value
         self.width, self.height = report.width, report.height
         if not self.connected:
@@ -133,3 +136,8 @@ class CameraState:
 def stale_after(look_every: timedelta) -> timedelta:
     """How long without a look before a camera's picture is called stale: five looks, at least ten seconds."""
     return max(timedelta(seconds=10), 5 * look_every)
+
+
+def overloaded_after(look_every: timedelta, *, patience: timedelta) -> timedelta:
+    """The same for a camera that gives pictures while nobody has time: it is no news before twice its patience."""
+    return max(stale_after(look_every), 2 * patience)

@@ -14,7 +14,7 @@ from citybrain import wire
 from citybrain.clock import Clock, iso
 from citybrain.domain.detection import Detections, Looked, Usable
 from citybrain.ports import Bus, HotStore
-from ingest.states import CameraState, State, stale_after
+from ingest.states import CameraState, State, overloaded_after, stale_after
 from ingest.strikes import Strikes
 from ingest.watched import Watched
 
@@ -66,17 +66,22 @@ class Telling:
         states: list[tuple[str, bytes]] = []
         for each in self._cameras.values():
             state = each.state
-            if now_s - each.last_s > stale_after(each.settings.look_every).total_seconds():
-                state.starved(self._starved_by(each, now_s), now)
+            unseen = timedelta(seconds=now_s - each.last_s)
+            if unseen > stale_after(each.settings.look_every):
+                reason = self._starved_by(each, now_s)
+                if reason != "overloaded" or unseen > overloaded_after(
+                    each.settings.look_every, patience=each.patience
+                ):
+                    state.starved(reason, now)
             if not state.seen and now_s - max(each.last_s, each.blind_told_s) >= BLIND_EVERY_S:
                 each.blind_told_s = now_s
                 each.seq += 1
                 blind.append(_blind(state, each.seq, now, behind=each.behind))
             # Figures change with every look; what a person must know at once is in the headline.
-            if state.headline != each.told or now_s - each.told_s >= REPEAT_STATE_S:
-                each.told, each.told_s = state.headline, now_s
-                text = wire.dumps({**state.as_json(), "stale_s": round(now_s - each.last_s, 1)})
-                states.append((f"camera/{state.id}", text))
+            headline = state.headline, state.staleness.late(each.patience.total_seconds(), now_s)
+            if headline != each.told or now_s - each.told_s >= REPEAT_STATE_S:
+                each.told, each.told_s = headline, now_s
+                states.append((f"camera/{state.id}", wire.dumps({**state.as_json(), **_age(each, now_s)})))
         return blind, states
 
     def heartbeat(self) -> bytes:
@@ -87,6 +92,10 @@ class Telling:
             **{f"cameras.{state}": count for state, count in counts.items()},
             "looks": sum(each.state.looks for each in self._cameras.values()),
             "overtaken": sum(each.state.overtaken for each in self._cameras.values()),
+            "late": sum(
+                each.state.staleness.late(each.patience.total_seconds(), self._clock.monotonic())
+                for each in self._cameras.values()
+            ),
             "lost_looks": sum(each.state.lost_looks for each in self._cameras.values()),
             **self._figures(),
         }
@@ -107,6 +116,14 @@ class Telling:
         for key, value in states:
             self._hot.put(key, value, ttl=STATE_TTL)
         self._hot.put("heartbeat/ingest/0", beat, ttl=STATE_TTL)
+
+
+def _age(each: Watched, now_s: float) -> dict[str, float | None]:
+    longest = each.state.staleness.longest(now_s)
+    return {
+        "staleness_s": None if longest is None else round(longest, 1),
+        "patience_s": each.patience.total_seconds(),
+    }
 
 
 def _blind(state: CameraState, seq: int, now: datetime, *, behind: timedelta) -> Detections:

@@ -35,6 +35,7 @@ class Watched:
     state: CameraState
     worker: int
     begun_s: float
+    patience: timedelta
     mailbox: Mailbox = field(default_factory=Mailbox)
     backoff: Backoff = field(default_factory=Backoff)
     task: asyncio.Task[None] | None = None
