@@ -1,7 +1,7 @@
 // The list of cases: newest first, and it never moves what is being read.
 
 import { age, h, t, text, ticks } from "/wall/words.js";
-import { latencyBar, latencyText, picture } from "/wall/picture.js";
+import { isClip, latencyBar, latencyText, picture } from "/wall/picture.js";
 
 export class CaseList {
   constructor(node, { place, onchoose }) {
@@ -111,7 +111,8 @@ export class CaseList {
 }
 
 export function shownEvidence(item) {
-  return item.evidence.findLast?.((each) => each.role === "confirming") ?? item.evidence.at(-1) ?? null;
+  const pictures = item.evidence.filter((each) => !isClip(each));
+  return pictures.findLast?.((each) => each.role === "confirming") ?? pictures.at(-1) ?? null;
 }
 
 export function since(at) {

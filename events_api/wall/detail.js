@@ -1,7 +1,7 @@
 // One case in full: the picture large, the ten seconds, the facts, what happened, and what can be done.
 
 import { age, clock, day, h, has, t, text, ticks } from "/wall/words.js";
-import { latencyBar, latencyText, picture, stages } from "/wall/picture.js";
+import { clip, download, isClip, latencyBar, latencyText, picture, stages } from "/wall/picture.js";
 import { badge, judged, seen, shownEvidence, since, trial } from "/wall/cases.js";
 
 const KEYS = { confirm: "C", reject: "R" };
@@ -12,6 +12,7 @@ export class Detail {
     this.item = null;
     this.view = 0;
     this.events = [];
+    this.player = null;
   }
 
   show(item) {
@@ -36,8 +37,9 @@ export class Detail {
       this.node.replaceChildren(h("p", { class: "choose" }, t("choose")));
       return;
     }
-    const pictures = [shownEvidence(item), ...item.evidence.filter((each) => each !== shownEvidence(item))].filter(Boolean);
-    const shown = pictures[Math.min(this.view, pictures.length - 1)];
+    const views = [shownEvidence(item), ...item.evidence.filter((each) => each !== shownEvidence(item))].filter(Boolean);
+    const shown = views[Math.min(this.view, views.length - 1)];
+    const goOn = this.player?.frame.querySelector("video")?.paused === false;
     this.node.dataset.case = item.id;
     this.node.replaceChildren(
       h("header", { class: `severity-${item.severity}` },
@@ -50,13 +52,25 @@ export class Detail {
           ticks(h("time", { datetime: item.filed_at }), () => since(item.filed_at))),
         this.actions((action) => action in KEYS),
       ),
-      h("figure", {}, picture(shown, { alt: `${text(item.title)}, ${this.place(item)}`, eager: true }), this.caption(shown)),
-      pictures.length > 1 ? h("div", { class: "views" }, pictures.map((each, index) => this.thumb(each, index))) : null,
+      h("figure", {}, this.large(shown), this.caption(shown)),
+      views.length > 1 ? h("div", { class: "views" }, views.map((each, index) => this.thumb(each, index))) : null,
       this.actions((action) => !(action in KEYS)),
       this.ten(),
       this.facts(),
       this.steps(),
     );
+    if (goOn) this.player?.frame.querySelector("video")?.play();
+  }
+
+  large(evidence) {
+    const label = `${text(this.item.title)}, ${this.place(this.item)}`;
+    if (!isClip(evidence)) {
+      this.player = null;
+      return picture(evidence, { alt: label, eager: true });
+    }
+    // The case changes while somebody watches: what plays goes on.
+    if (this.player?.ref !== evidence.ref) this.player = { ref: evidence.ref, frame: clip(evidence, { label }) };
+    return this.player.frame;
   }
 
   thumb(evidence, index) {
@@ -64,12 +78,20 @@ export class Detail {
       this.view = index;
       this.draw();
     };
-    return h("button", { type: "button", "aria-pressed": String(index === this.view), onclick: press, title: role(evidence) }, picture(evidence));
+    const inside = isClip(evidence)
+      ? h("span", { class: "frame play" }, h("b", { "aria-hidden": "true" }, "▶"), h("span", {}, t("clip.seconds", { n: seconds(evidence) })))
+      : picture(evidence);
+    return h("button", { type: "button", "aria-pressed": String(index === this.view), onclick: press, title: role(evidence) }, inside);
   }
 
   caption(evidence) {
     if (!evidence) return null;
     const item = this.item;
+    if (isClip(evidence)) {
+      return h("figcaption", {},
+        h("span", {}, `${this.cameraName(evidence.camera)} · ${day(evidence.captured_at)} – ${clock(evidence.until_at)}`),
+        h("span", {}, `${role(evidence)} · `, download(evidence)));
+    }
     return h("figcaption", {},
       h("span", {}, `${this.cameraName(evidence.camera)} · ${day(evidence.captured_at)}`),
       h("span", {}, `${role(evidence)} · ${item.label} ${(item.confidence * 100).toFixed(0)} %`));
@@ -120,8 +142,9 @@ export class Detail {
     return h("section", { class: "part timeline" }, h("h3", {}, t("part.timeline")),
       h("ol", {}, this.events.map((event) => {
         const { data } = event;
-        const by = [data.actor, reasonText(data.reason), data.note].filter(Boolean).join(" · ");
-        const kind = event.type.replace("citybrain.case.", "");
+        const filmed = event.cause?.startsWith("filmed-"); // nobody said anything: a clip has come
+        const by = filmed ? "" : [data.actor, reasonText(data.reason), data.note].filter(Boolean).join(" · ");
+        const kind = filmed ? "filmed" : event.type.replace("citybrain.case.", "");
         return h("li", {}, h("time", { datetime: event.time }, clock(event.time)), h("b", {}, has(`event.${kind}`) ? t(`event.${kind}`) : kind),
           badge(data), by ? h("span", {}, by) : null);
       })));
@@ -131,6 +154,10 @@ export class Detail {
 function role(evidence) {
   const key = `evidence.${evidence.role}`;
   return has(key) ? t(key) : evidence.role;
+}
+
+function seconds(evidence) {
+  return Math.round((Date.parse(evidence.until_at) - Date.parse(evidence.captured_at)) / 1000);
 }
 
 function reasonText(reason) {

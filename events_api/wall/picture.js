@@ -1,4 +1,4 @@
-// A picture with the box drawn where the detector saw it, and the ten seconds as a bar.
+// A picture with the box drawn where the detector saw it, a clip to play, and the ten seconds as a bar.
 
 import { h, svg, t } from "/wall/words.js";
 
@@ -8,23 +8,55 @@ export const STAGES = ["received", "decoded", "inferred", "confirmed", "filed", 
 export function picture(evidence, { alt, eager = false } = {}) {
   if (!evidence) return h("div", { class: "frame empty" }, h("span", {}, t("evidence.none")));
   const image = h("img", {
-    src: `/v1/evidence/${evidence.ref.split("/").map(encodeURIComponent).join("/")}`,
+    src: address(evidence),
     alt: alt ?? "", loading: eager ? "eager" : "lazy", decoding: "async", draggable: "false",
   });
   const sheet = h("div", { class: "sheet" }, image, box(evidence.box));
   const frame = h("div", { class: "frame" }, sheet);
-  // The sheet takes the picture's own shape, so that the box's 0..1 are the picture's, never the frame's.
-  const fit = () => {
-    if (!image.naturalWidth) return;
-    sheet.style.setProperty("--ratio", String(image.naturalWidth / image.naturalHeight));
-    sheet.classList.add("fitted");
-  };
-  image.addEventListener("load", fit);
+  image.addEventListener("load", () => fit(sheet, image.naturalWidth, image.naturalHeight));
   image.addEventListener("error", () => {
     frame.classList.add("empty");
     frame.replaceChildren(h("span", {}, t("evidence.gone")));
   });
   return frame;
+}
+
+export function isClip(evidence) {
+  return evidence?.kind === "clip";
+}
+
+// Shown when somebody asked for it, so it plays at once. What this browser cannot decode can still be taken home.
+export function clip(evidence, { label }) {
+  const video = h("video", {
+    src: address(evidence), "aria-label": label, controls: true, autoplay: true, muted: true, playsinline: true,
+    preload: "auto", disablepictureinpicture: true,
+  });
+  video.muted = true; // the attribute alone does not count for an element made by a script
+  const sheet = h("div", { class: "sheet" }, video);
+  const frame = h("div", { class: "frame" }, sheet);
+  video.addEventListener("loadedmetadata", () => fit(sheet, video.videoWidth, video.videoHeight));
+  video.addEventListener("error", async () => {
+    const there = await fetch(address(evidence), { method: "HEAD" }).then((answer) => answer.ok, () => false);
+    frame.classList.add("empty");
+    frame.replaceChildren(h("span", {}, t(there ? "clip.unplayable" : "clip.gone"), there ? download(evidence) : null));
+  });
+  return frame;
+}
+
+export function download(evidence) {
+  const [, date, name] = evidence.ref.split("/");
+  return h("a", { class: "download", href: address(evidence), download: `${evidence.camera}-${date}-${name}` }, t("clip.download"));
+}
+
+function address(evidence) {
+  return `/v1/evidence/${evidence.ref.split("/").map(encodeURIComponent).join("/")}`;
+}
+
+// The sheet takes the picture's own shape, so that the box's 0..1 are the picture's, never the frame's.
+function fit(sheet, width, height) {
+  if (!width) return;
+  sheet.style.setProperty("--ratio", String(width / height));
+  sheet.classList.add("fitted");
 }
 
 function box(corners) {

@@ -21,11 +21,13 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from citybrain.clock import SystemClock
 from citybrain.domain.case import CaseAction, CaseEventType, CaseState
-from citybrain.domain.episode import Evidence
+from citybrain.domain.episode import Evidence, EvidenceKind
 from citybrain.domain.geometry import Box
 from citybrain.wire import dumps
 from events_api.security import Role
+from ingest.remux import in_mp4
 from tests.services.api_city import City, case, event, posted, serving
+from tests.unit.ingest.footage import footage
 
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
@@ -156,6 +158,65 @@ def test_the_box_lies_where_the_detector_saw_it(city, wall):
             found = [(box[0] - image[0]) / image[2], (box[1] - image[1]) / image[3]]
             found += [found[0] + box[2] / image[2], found[1] + box[3] / image[3]]
             assert found == pytest.approx(BOX.as_list(), abs=0.03)
+
+
+def filmed(city: City, told, content: bytes):
+    """The case once a clip of eleven seconds has come."""
+    since_at, until_at = told.confirmed_at - timedelta(seconds=6), told.confirmed_at + timedelta(seconds=5)
+    ref = city.evidence.put("gd-0001", since_at, content, EvidenceKind.CLIP)
+    clip = Evidence(ref, "gd-0001", since_at, "around", until_at=until_at)
+    return replace(told, evidence=(*told.evidence, clip), version=told.version + 1)
+
+
+def test_a_clip_comes_after_the_case_and_plays_where_the_picture_was(city, wall):
+    told = fresh(city, 1)
+    city.file(told)
+    wall.see(told.id)
+    assert wall.ask("document.querySelectorAll('#detail .views').length") == 0
+    told = filmed(city, told, in_mp4(footage()))
+    city.tell(event(told, CaseEventType.STATUS, cause="filmed-fire_risk-1"))
+    wall.until("document.querySelector('#detail .views .play')")
+    assert wall.ask("document.querySelector('#detail figure video')") is None, "the picture stays until someone asks"
+    assert wall.ask("document.querySelector('.row img').naturalWidth > 0"), "the list shows the picture"
+    assert "11 s" in wall.text("#detail .views .play")
+    assert "clip added" in wall.text("#detail .timeline")
+    wall.browser.find_element(By.CSS_SELECTOR, "#detail .views button:last-child").click()
+    wall.until("document.querySelector('#detail figure video')?.currentTime > 0.3")
+    video = "document.querySelector('#detail figure video')"
+    assert wall.ask(f"[{video}.videoWidth, {video}.videoHeight, {video}.error]") == [320, 192, None]
+    assert wall.ask(f"{video}.duration") == pytest.approx(12, abs=0.1)
+    wall.browser.execute_script(f"{video}.currentTime = 11; window.shown = {video}")
+    city.tell(event(replace(told, version=told.version + 1, judged="confirmed"), CaseEventType.STATUS))
+    wall.until("document.querySelector('#detail .judged.confirmed')")
+    assert wall.ask(f"{video} === window.shown && {video}.currentTime >= 11"), "a change of the case stops no clip"
+    assert "before and after" in wall.text("#detail figcaption")
+    wall.press("l")
+    wall.until("document.querySelector('#detail figcaption').innerText.includes('前后经过')")
+    assert "下载视频" in wall.text("#detail figcaption")
+    wall.press("l")
+    wall.browser.find_element(By.CSS_SELECTOR, "#detail .views button:first-child").click()
+    wall.until("document.querySelector('#detail figure img')")
+    complaints = [each for each in wall.browser.get_log("browser") if "Content Security" in each["message"]]
+    assert complaints == []
+
+
+@pytest.mark.parametrize(
+    ("gone", "said"),
+    [(False, "This browser cannot play the clip"), (True, "Clip no longer kept")],
+    ids=["codec", "gone"],
+)
+def test_a_clip_that_this_browser_cannot_play_is_offered_and_one_that_is_gone_says_so(city, wall, gone, said):
+    told = fresh(city, 1)
+    told = filmed(city, told, b"\0\0\0\x20ftypisom and what no browser knows")
+    if gone:
+        (city.folder / "evidence" / "recent" / told.evidence[-1].ref).unlink()
+    city.file(told)
+    wall.see(told.id)
+    wall.until("document.querySelector('#detail .views .play')")
+    wall.browser.find_element(By.CSS_SELECTOR, "#detail .views button:last-child").click()
+    wall.until(f"document.querySelector('#detail figure .frame').innerText.includes('{said}')")
+    offered = wall.ask("document.querySelector('#detail figure .frame .download')?.getAttribute('href') ?? ''")
+    assert offered == ("" if gone else f"/v1/evidence/{told.evidence[-1].ref}")
 
 
 def test_the_newest_is_on_top_and_the_oldest_is_reached_by_page(city, browser):
