@@ -6,12 +6,10 @@ back from the pipeline to the workers: what dies with a worker is learnt again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from citybrain.assembly import Configuration
-from citybrain.briefing import attention_of
 from citybrain.domain.camera import Camera
 from citybrain.domain.detection import Detections
 from citybrain.domain.episode import ChangeKind
@@ -23,19 +21,18 @@ from pipeline.scene import Scene
 class Questions:
     """The scenes' states of every camera that one worker looks at."""
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(self, scenes: Iterable[Scene], cameras: Mapping[str, Camera]) -> None:
         self._scenes: Sequence[Scene] = ()
         self._attentive: frozenset[str] = frozenset()
         self._cameras: Mapping[str, Camera] = {}
         self._states: dict[str, CameraState] = {}
-        self.adopt(configuration)
+        self.adopt(scenes, cameras)
 
-    def adopt(self, configuration: Configuration) -> None:
-        """Ask by another configuration from now on; what is known of cameras that stay is kept."""
-        self._scenes = tuple(configuration.scenes.values())
-        self._attentive = frozenset(attention_of(configuration))
-        self._cameras = configuration.views
-        self._states = {camera: state for camera, state in self._states.items() if camera in self._cameras}
+    def adopt(self, scenes: Iterable[Scene], cameras: Mapping[str, Camera]) -> None:
+        """Ask by other scenes from now on; what is known of cameras that stay is kept."""
+        self._scenes, self._cameras = tuple(scenes), cameras
+        self._attentive = frozenset(each.id for each in self._scenes if each.attention)
+        self._states = {camera: state for camera, state in self._states.items() if camera in cameras}
 
     def after(self, seen: Detections) -> tuple[tuple[str, ...], tuple[Began, ...]]:
         """The scenes with an open question on the camera after this look, and the episodes that it confirmed."""

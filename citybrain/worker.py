@@ -60,10 +60,10 @@ class Worker:
         if self._sight is None:
             looking = self._make(configuration)
             looking.open()
-            self._sight = _Sight(looking, Questions(configuration))
+            self._sight = _Sight(looking, Questions(configuration.scenes.values(), configuration.views))
             return
         self._sight.looking.adopt(configuration)
-        self._sight.questions.adopt(configuration)
+        self._sight.questions.adopt(configuration.scenes.values(), configuration.views)
         log.info("configuration %s: %d cameras", configuration.revision, len(configuration.cameras))
 
     def look(self, frames: Sequence[Frame]) -> list[Report]:
