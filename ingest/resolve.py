@@ -24,18 +24,22 @@ async def resolved(url: str) -> str:
     """The address with its host as a number, where the protocol allows. Raises CameraGone("unresolvable")."""
     parts = urlsplit(url)
     host = parts.hostname or ""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        address = await _look_up(host)
-    else:
-        return url
-    if parts.scheme not in _BY_ADDRESS:
+    address = await address_of(host)
+    if address == host or parts.scheme not in _BY_ADDRESS:
         return url
     userinfo, at, _ = parts.netloc.rpartition("@")
     number = f"[{address}]" if ":" in address else address
     port = f":{parts.port}" if parts.port else ""
     return urlunsplit(parts._replace(netloc=f"{userinfo}{at}{number}{port}"))
+
+
+async def address_of(host: str) -> str:
+    """The host as a number. Raises CameraGone("unresolvable")."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return await _look_up(host)
+    return host
 
 
 async def _look_up(host: str) -> str:

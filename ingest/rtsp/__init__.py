@@ -1,0 +1,1 @@
+"""RTSP without a codec: sessions opened, packets numbered and put together, nothing decoded."""

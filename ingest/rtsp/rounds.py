@@ -1,0 +1,69 @@
+"""Reads all streams of a process in rounds, so that one read takes several packets: no task or timer for each camera.
+
+Waking up for every packet costs more than the packet. Here a stream is read each READ_EVERY_S, when the kernel has
+gathered what came meanwhile: that is the most by which reading delays a picture. Datagrams, for which the kernel keeps
+little room, are read in every slot of a round.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+from weakref import WeakKeyDictionary
+
+READ_EVERY_S = 0.1
+SCRATCH_BYTES = 512 * 1024
+_SLOTS = 5
+
+
+class Reader(Protocol):
+    """A stream that is read in rounds. `turn` must not block and not raise."""
+
+    def turn(self, scratch: bytearray, view: memoryview, now_s: float) -> None: ...
+
+
+class Rounds:
+    """The rounds of one event loop; they go on while there is somebody to read. `scratch` is everybody's in turn."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._slots: list[set[Reader]] = [set() for _ in range(_SLOTS)]
+        self._always: set[Reader] = set()
+        self._scratch = bytearray(SCRATCH_BYTES)
+        self._view = memoryview(self._scratch)
+        self._slot = 0
+        self._due_s = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def join(self, reader: Reader, *, every_slot: bool = False) -> None:
+        (self._always if every_slot else min(self._slots, key=len)).add(reader)
+        if self._timer is None:
+            self._due_s = self._loop.time()
+            self._timer = self._loop.call_later(0, self._go)
+
+    def leave(self, reader: Reader) -> None:
+        self._always.discard(reader)
+        for slot in self._slots:
+            slot.discard(reader)
+
+    def _go(self) -> None:
+        self._timer = None
+        now_s = self._loop.time()
+        for reader in (*self._slots[self._slot], *self._always):
+            reader.turn(self._scratch, self._view, now_s)
+        self._slot = (self._slot + 1) % _SLOTS
+        if self._always or any(self._slots):
+            # A loop that is late takes the next slot at once, and does not try to catch up with those it missed.
+            self._due_s = max(self._due_s + READ_EVERY_S / _SLOTS, self._loop.time())
+            self._timer = self._loop.call_at(self._due_s, self._go)
+
+
+_ROUNDS: WeakKeyDictionary[asyncio.AbstractEventLoop, Rounds] = WeakKeyDictionary()
+
+
+def rounds() -> Rounds:
+    """The rounds of the running loop: one for all streams, or they would not be rounds."""
+    loop = asyncio.get_running_loop()
+    if loop not in _ROUNDS:
+        _ROUNDS[loop] = Rounds(loop)
+    return _ROUNDS[loop]
