@@ -287,6 +287,8 @@ class Network:
             if report.error in (OUT_OF_STEP, NOTHING_NEWER):
                 if report.error == OUT_OF_STEP:
                     each.step = None
+                if each.seq == frame.seq:  # there was no look that could be missed
+                    each.seq -= 1
                 self._go_on(each, now_s)
                 continue
             each.state.looked_at(report, frame.captured_at, now, now_s)
