@@ -1,28 +1,67 @@
-// The strip of cameras: those in trouble first, each with its latest picture, its state and why.
+// The strip of cameras: those in trouble first, each with its latest picture, its state and why; and what cameras are called.
 
+import { get } from "/wall/api.js";
 import { h, t, text } from "/wall/words.js";
 
-const SHOWN = 40; // a wall is for looking; the list of eleven thousand is for searching
-const URGENCY = ["refused", "lost", "unusable", "stale", "unknown", "connecting", "live"];
+export const SHOWN = 40; // a wall is for looking; the list of eleven thousand is for searching
+const ASKED_AT_ONCE = 50;
+
+// The names of those cameras that somebody wants to read: asked for together, once each.
+export class CameraNames {
+  constructor({ onknown }) {
+    this.onknown = onknown;
+    this.known = new Map();
+    this.wanted = new Set();
+    this.asking = false;
+  }
+
+  name(id) {
+    if (!this.known.has(id)) {
+      this.wanted.add(id);
+      if (!this.asking) queueMicrotask(() => this.ask());
+    }
+    return text(this.known.get(id)) || id;
+  }
+
+  learn(cameras) {
+    for (const each of cameras) this.known.set(each.id, each.name);
+  }
+
+  async ask() {
+    if (this.asking) return;
+    this.asking = true;
+    try {
+      while (this.wanted.size) {
+        const ids = [...this.wanted].slice(0, ASKED_AT_ONCE);
+        const found = await get(`/v1/cameras?${new URLSearchParams(ids.map((id) => ["id", id]))}`);
+        for (const id of ids) {
+          this.known.set(id, null); // one that was removed from the configuration is called by its id
+          this.wanted.delete(id);
+        }
+        this.learn(found.items);
+        this.onknown(new Set(ids));
+      }
+    } catch {
+      // Whoever reads the name again asks again.
+      this.wanted.clear();
+    } finally {
+      this.asking = false;
+    }
+  }
+}
 
 export class CameraStrip {
   constructor(node) {
     this.node = node;
     this.tiles = new Map();
-    this.names = new Map();
   }
 
-  name(id) {
-    const known = this.names.get(id);
-    return known ? text(known) || id : id;
-  }
-
-  show(cameras) {
-    this.names = new Map(cameras.map((each) => [each.id, each.name]));
-    const sorted = [...cameras].sort((a, b) => URGENCY.indexOf(a.state) - URGENCY.indexOf(b.state) || (a.id < b.id ? -1 : 1));
-    const shown = sorted.slice(0, SHOWN);
-    const tiles = shown.map((camera) => this.tile(camera));
-    const more = cameras.length - shown.length;
+  // The most urgent cameras, in that order, and how many there are in all.
+  show(cameras, all) {
+    const tiles = cameras.map((camera) => this.tile(camera));
+    const there = new Set(cameras.map((camera) => camera.id));
+    for (const id of this.tiles.keys()) if (!there.has(id)) this.tiles.delete(id);
+    const more = all - cameras.length;
     if (more > 0) tiles.push(h("li", { class: "more" }, t("camera.more", { n: more })));
     // The same tiles in the same order stay where they are: a strip that is being scrolled does not jump.
     if (tiles.length !== this.node.children.length || tiles.some((tile, index) => tile !== this.node.children[index])) {

@@ -60,6 +60,19 @@ export class CaseList {
     return !old;
   }
 
+  // The rows of these cases anew, where they are.
+  redraw(concerns) {
+    for (const item of [...this.cases.values()].filter(concerns)) {
+      const old = this.rows.get(item.id);
+      const row = this.row(item);
+      const focused = old === document.activeElement;
+      this.rows.set(item.id, row);
+      old.replaceWith(row);
+      if (focused) row.focus();
+    }
+    this.mark();
+  }
+
   get(id) {
     return this.cases.get(id);
   }

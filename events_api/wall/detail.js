@@ -68,8 +68,9 @@ export class Detail {
       this.player = null;
       return picture(evidence, { alt: label, eager: true });
     }
-    // The case changes while somebody watches: what plays goes on.
-    if (this.player?.ref !== evidence.ref) this.player = { ref: evidence.ref, frame: clip(evidence, { label }) };
+    // The case changes while somebody watches: what plays goes on. What could not be played says so in today's language.
+    const known = this.player?.ref === evidence.ref && !this.player.frame.classList.contains("empty");
+    if (!known) this.player = { ref: evidence.ref, frame: clip(evidence, { label }) };
     return this.player.frame;
   }
 

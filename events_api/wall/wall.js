@@ -1,11 +1,11 @@
 // The wall: what is new, where, how sure, how late; confirmed or rejected in one key press.
 
 import { ApiProblem, Stream, get, post } from "/wall/api.js";
-import { CameraStrip } from "/wall/cameras.js";
+import { CameraNames, CameraStrip, SHOWN } from "/wall/cameras.js";
 import { CaseList } from "/wall/cases.js";
 import { Detail } from "/wall/detail.js";
 import { askReason, logIn, showHelp } from "/wall/dialogs.js";
-import { age, clock, h, other, preferred, speak, t, text, tick } from "/wall/words.js";
+import { age, clock, day, h, other, preferred, speak, t, text, tick } from "/wall/words.js";
 
 const $ = (id) => document.getElementById(id);
 const PAGE = 100;
@@ -14,8 +14,9 @@ const SETTLE_MS = 1200; // a key meant for one case must not hit the one that ju
 const EVENTS_SHOW = { closed: ["closed"], rejected: ["rejected"] };
 
 const strip = new CameraStrip($("cameras"));
+const names = new CameraNames({ onknown: named });
 const list = new CaseList($("cases"), { place, onchoose: (id) => choose(id) });
-const detail = new Detail($("detail"), { place, cameraName: (id) => strip.name(id), onact: act, onback: back });
+const detail = new Detail($("detail"), { place, cameraName: (id) => names.name(id), onact: act, onback: back });
 const stream = new Stream({ onevent: take, onopen: found, onlost: lost, refused });
 
 let scenes = [];
@@ -31,7 +32,12 @@ let asking = false;
 function place(item) {
   const zone = item.zone && item.zone !== "view" ? ` · ${item.zone}` : "";
   const more = item.cameras.length > 1 ? ` · ${t("merged", { n: item.cameras.length })}` : "";
-  return `${strip.name(item.cameras[0])}${zone}${more}`;
+  return `${names.name(item.cameras[0])}${zone}${more}`;
+}
+
+function named(ids) {
+  list.redraw((item) => item.cameras.some((id) => ids.has(id)));
+  if (detail.item?.cameras.some((id) => ids.has(id))) detail.draw();
 }
 
 // -- loading ---------------------------------------------------------------------------------------------------------
@@ -48,9 +54,8 @@ async function start() {
 
 async function load() {
   try {
-    const [known, cameras] = await Promise.all([get("/v1/scenes"), get("/v1/cameras")]);
+    const [known] = await Promise.all([get("/v1/scenes"), lookAtCameras()]);
     scenes = known.items;
-    strip.show(cameras.items);
     await fill();
     await look();
   } catch (error) {
@@ -87,10 +92,15 @@ async function older() {
   draw();
 }
 
+async function lookAtCameras() {
+  const cameras = await get(`/v1/cameras?order=urgency&limit=${SHOWN}`);
+  names.learn(cameras.items);
+  strip.show(cameras.items, Object.values(cameras.counts).reduce((sum, n) => sum + n, 0));
+}
+
 async function look() {
   try {
-    const [cameras, stats] = await Promise.all([get("/v1/cameras"), get("/v1/stats")]);
-    strip.show(cameras.items);
+    const [stats] = await Promise.all([get("/v1/stats"), lookAtCameras()]);
     figures(stats);
     stream.behind(stats.cursor);
   } catch (error) {
@@ -245,6 +255,8 @@ function figures(stats) {
     ["open", open], ["p50", seconds(stats.latency.p50_s)], ["p99", seconds(stats.latency.p99_s), late],
     ["cameras", `${stats.cameras.live ?? 0}/${cameras}`, (stats.cameras.live ?? 0) < cameras],
   ];
+  const refused = stats.configuration_refused_since;
+  if (refused) shown.push(["configuration", t("configuration.refused", { at: day(refused) }), true]);
   $("figures").replaceChildren(...shown.map(([name, value, bad]) =>
     h("div", { class: bad ? "bad" : "", "data-figure": name }, h("dt", {}, t(`figure.${name}`)), h("dd", {}, String(value)))));
 }
