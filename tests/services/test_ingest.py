@@ -67,8 +67,15 @@ def further(city: City, before: dict[str, int]) -> bool:
 class City:
     """What a test sees of a running network process."""
 
-    def __init__(self, pool: WorkerPool) -> None:
+    def __init__(self, pool: WorkerPool, cameras: list[CameraSettings]) -> None:
         self.pool, self.bus, self.hot = pool, Log(), Board()
+        self.network = Network(
+            Plan(cameras),
+            workers=pool,
+            bus=self.bus,  # type: ignore[arg-type]
+            hot=self.hot,  # type: ignore[arg-type]
+            clock=SystemClock(),
+        )
 
     async def until(self, claim: Callable[[], bool], *, seconds: float = 45) -> None:
         try:
@@ -94,11 +101,9 @@ def camera(name: str, url: str) -> CameraSettings:
 @asynccontextmanager
 async def running(cameras: list[CameraSettings], *options: str, workers: int = 1, **pool) -> AsyncIterator[City]:
     command = [sys.executable, "-m", "tests.services.ingest_worker", "{fd}", *options]
-    city = City(WorkerPool(command, count=workers, **pool))
+    city = City(WorkerPool(command, count=workers, **pool), cameras)
     stop = asyncio.Event()
-    task = asyncio.create_task(
-        Network(Plan(cameras), workers=city.pool, bus=city.bus, hot=city.hot, clock=SystemClock()).run(stop)  # type: ignore[arg-type]
-    )
+    task = asyncio.create_task(city.network.run(stop))
     try:
         yield city
     finally:
@@ -200,6 +205,34 @@ async def test_a_killed_worker_costs_the_frames_it_held_and_no_connection(simula
         assert city.pool.figures()["restarts"] == 3
 
 
+async def test_workers_killed_once_a_second_cost_no_connection_and_only_the_looks_in_their_hands(simulator):
+    names = [f"{clip}-{number}" for clip in ("street", "yard", "lane") for number in range(4)]
+    cameras = [
+        camera(name, at(simulator, f"{name.partition('-')[0]}~{index / 10}")) for index, name in enumerate(names)
+    ]
+    async with running(cameras, workers=2, max_batch=2) as city:
+        await city.until(lambda: all(city.is_in(name, "live") for name in names))
+        before = {name: city.looks(name) for name in names}
+        kills = 0
+        for _ in range(15):
+            for pid in city.pool.pids[kills % 2 :][:1]:
+                os.kill(pid, signal.SIGKILL)
+                kills += 1
+            await asyncio.sleep(1)
+        await city.until(partial(further, city, before))
+        states = [city.hot.state(name) for name in names]
+        figures = city.pool.figures()
+    looked = sum(each["looks"] for each in states) - sum(before.values())
+    print(
+        f"{kills} kills, {figures['restarts']} restarts, {looked} looks, {sum(each['lost_looks'] for each in states)} lost"
+    )
+    assert {each["state"] for each in states} == {"live"}
+    assert sum(each["reconnects"] for each in states) == 0
+    assert sum(each["strikes"] for each in states) == 0
+    assert sum(each["lost_looks"] for each in states) <= kills * 2  # what a worker has in its hands: max_batch
+    assert figures["restarts"] >= 10
+
+
 async def test_a_camera_whose_pictures_crash_the_decoder_rests_and_the_others_go_on(simulator):
     cameras = [camera(name, at(simulator, name)) for name in ("yard", "lane", "street")]
     async with running(cameras, "--crash-on", "lane") as city:
@@ -248,3 +281,38 @@ async def test_a_camera_that_changes_its_codec_is_opened_anew(simulator):
         await city.until(lambda: city.is_in("street", "live"))
         await simulator.recode("street", "avenue")
         await city.until(lambda: city.hot.state("street")["codec"] == "hevc" and city.is_in("street", "live"))
+
+
+async def test_cameras_come_change_and_go_and_the_others_do_not_notice(simulator):
+    lane, yard, street = (camera(name, at(simulator, name)) for name in ("lane", "yard", "street"))
+    async with running([yard, lane]) as city:
+        await city.until(lambda: city.is_in("yard", "live") and city.is_in("lane", "live"))
+        told = city.network.reconcile(Plan([yard, street], briefing=b"second"))
+        assert (told.added, told.removed, told.changed) == (("street",), ("lane",), ())
+        city.hot.values.pop("camera/lane")
+        await city.until(lambda: city.is_in("street", "live"))
+        moved = camera("street", at(simulator, "avenue"))
+        assert city.network.reconcile(Plan([yard, moved], briefing=b"third")).reopened == ("street",)
+        await city.until(lambda: city.is_in("street", "live") and city.hot.state("street")["codec"] == "hevc")
+        before = city.looks("yard")
+        await city.until(lambda: city.looks("yard") > before + 3)
+        now = city.hot.state("yard")
+        assert (now["state"], now["reconnects"], now["lost_looks"]) == ("live", 0, 0)
+        assert "camera/lane" not in city.hot.values
+        assert city.pool.figures()["restarts"] == 0
+
+
+async def test_a_configuration_that_workers_refuse_leaves_the_old_one_in_place_and_says_so(simulator, caplog):
+    yard = camera("yard", at(simulator, "yard"))
+    async with running([yard], workers=2) as city:
+        await city.until(lambda: city.is_in("yard", "live"))
+        city.network.reconcile(Plan([yard], briefing=b"refuse this"))
+        await city.until(lambda: city.pool.figures()["refused"] == 2)
+        for pid in city.pool.pids:  # who comes later works by what was accepted, too
+            os.kill(pid, signal.SIGKILL)
+        before = city.looks("yard")
+        await city.until(lambda: city.looks("yard") > before + 3 and city.pool.figures()["refused"] == 2)
+        city.network.reconcile(Plan([yard], briefing=b"good again"))
+        await city.until(lambda: city.pool.figures()["refused"] == 0)
+        assert city.is_in("yard", "live")
+    assert "goes on by the configuration it had: it was to be refused" in caplog.text
