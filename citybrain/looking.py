@@ -21,17 +21,20 @@ from citybrain.errors import ModelUnusable, Transient, Unreadable
 from citybrain.evidence import jpeg
 from citybrain.ports import EvidenceStore, HotStore, Picture
 from citybrain.wire import write_detections
+from detectors.audit import is_audited, is_miss
 from detectors.batching import Detector, open_detector
 from detectors.gate import Gate
 from ingest.config import CameraSettings
 from ingest.footage import pictures
-from ingest.usability import Usability, thumbnail
+from ingest.quality import Usability, sight_of
 
 log = logging.getLogger(__name__)
 
 EVIDENCE_WIDTH, EVIDENCE_QUALITY = 1280, 82
 LATEST_WIDTH, LATEST_QUALITY, LATEST_EVERY = 640, 70, timedelta(seconds=1)
 BASELINE_EVERY = timedelta(minutes=1)
+ACCEPTED_WITHIN = timedelta(seconds=10)
+"""How long it may take until a view that people accepted is learnt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,9 @@ class _Eye:
     concerned: bool = False
     latest_at: datetime | None = None
     baseline_at: datetime | None = None
+    asked_at: datetime | None = None
+    audited: bool = False
+    missed: bool = False
 
     def forget(self) -> None:
         """The detector's last answer is no longer to be trusted."""
@@ -129,31 +135,35 @@ class Looking:
         seen: list[Detections] = []
         waiting: dict[str, list[tuple[int, Glance]]] = {}
         for index, glance in enumerate(glances):
-            eye, thumb = self._eye(glance.camera), thumbnail(glance.picture)
-            usable = eye.usability.judge(thumb, glance.captured_at)
+            eye, sight = self._accepted(glance), sight_of(glance.picture)
+            diagnosis = eye.usability.judge(sight, glance.captured_at)
+            eye.audited = eye.missed = False
             base = Detections(
                 camera=glance.camera,
                 captured_at=glance.captured_at,
                 seq=glance.seq,
-                usable=usable,
+                usable=diagnosis.usable,
                 looked=Looked.NOT,
                 clock_ok=glance.clock_ok,
                 stamps=glance.stamps,
                 model=self._detector(glance.camera).model,
+                findings=diagnosis.findings,
             )
             seen.append(base)
-            if usable is not Usable.OK:
+            if diagnosis.usable is not Usable.OK:
                 if eye.gate is not None:
                     eye.gate.forget()
-            elif eye.gate is not None and eye.last is not None and eye.gate.unchanged(thumb, glance.captured_at):
-                again = eye.last
+                continue
+            repeated = eye.last if eye.gate is not None and eye.gate.unchanged(sight.luma, glance.captured_at) else None
+            eye.audited = repeated is not None and is_audited(glance.camera, glance.seq)
+            if repeated is not None and not eye.audited:
                 seen[index] = replace(
-                    base, looked=Looked.UNCHANGED, evidence=again.evidence, detections=again.detections
+                    base, looked=Looked.UNCHANGED, evidence=repeated.evidence, detections=repeated.detections
                 )
             else:
                 waiting.setdefault(self._settings[glance.camera].detector or "", []).append((index, glance))
                 if eye.gate is not None:
-                    eye.gate.saw(thumb, glance.captured_at)
+                    eye.gate.saw(sight.luma, glance.captured_at)
         for group in waiting.values():
             answers = self._detector(group[0][1].camera).detect([glance.picture for _, glance in group])
             for (index, glance), answer in zip(group, answers, strict=True):
@@ -161,6 +171,11 @@ class Looking:
         for glance, each in zip(glances, seen, strict=True):
             self._show(glance, each)
         return [self._stamped(each) for each in seen]
+
+    def audit(self, camera: str) -> tuple[bool, bool]:
+        """Of the camera's last look: whether it was inferred although the gate would have skipped it, and showed news then."""
+        eye = self._eyes[camera]
+        return eye.audited, eye.missed
 
     def close(self) -> None:
         self._close(self._detectors)
@@ -178,6 +193,7 @@ class Looking:
 
     def _inferred(self, base: Detections, glance: Glance, answer: tuple[Detection, ...]) -> Detections:
         eye = self._eyes[glance.camera]
+        eye.missed = eye.audited and eye.last is not None and is_miss(eye.last.detections, answer, self._concerning)
         concerned = any(each.label in self._concerning for each in answer)
         evidence = None
         # A picture is also kept when something was there a moment ago: it may be the one that shows it gone.
@@ -216,6 +232,20 @@ class Looking:
             gate = Gate(settings.reaffirm_for) if settings.gate else None
             self._eyes[camera] = _Eye(self._usability(camera), gate)
         return self._eyes[camera]
+
+    def _accepted(self, glance: Glance) -> _Eye:
+        """The camera's eye; one that learns its view anew when people have accepted another: they emptied the baseline."""
+        eye = self._eye(glance.camera)
+        if self._hot is None or not self._settings[glance.camera].fixed:
+            return eye
+        if eye.asked_at is not None and timedelta(0) <= glance.captured_at - eye.asked_at < ACCEPTED_WITHIN:
+            return eye
+        eye.asked_at = glance.captured_at
+        if eye.usability.knows_its_view and self._hot.get(f"baseline/{glance.camera}") == b"":
+            eye.forget()
+            eye.usability, eye.baseline_at = Usability(), None
+            log.info("camera %s: its view was accepted anew", glance.camera)
+        return eye
 
     def _usability(self, camera: str) -> Usability:
         fixed = self._settings[camera].fixed

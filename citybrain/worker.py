@@ -83,7 +83,9 @@ class Worker:
             self._bus.publish(DETECTIONS, seen.camera, write_detections(seen))
             asks, began = questions.after(seen)
             size = glance.picture.width, glance.picture.height
-            reports.append(Report(seen.camera, seen.seq, seen.usable, seen.looked, *size, asks=asks, began=began))
+            report = Report(seen.camera, seen.seq, seen.usable, seen.looked, *size, asks=asks, began=began)
+            audited, missed = looking.audit(seen.camera)
+            reports.append(replace(report, findings=seen.findings, audited=audited, missed=missed))
         cost = (self._clock.monotonic() - started) / max(1, len(frames))
         return [replace(report, cost_s=cost) for report in (*reports, *failed)]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from citybrain.domain.camera import Text
+from citybrain.domain.detection import Finding, Usable
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +47,26 @@ REASONS: dict[str, Reason] = {
     "lost": Reason(Text("无画面", "lost")),
     "frozen": Reason(Text("画面冻结", "frozen")),
     "dark": Reason(Text("画面全黑", "dark")),
+    "overexposed": Reason(Text("画面过曝", "overexposed")),
+    "no signal": Reason(Text("设备无视频信号", "no signal")),
     "blurred": Reason(Text("画面模糊", "blurred")),
     "moved": Reason(Text("视角偏移", "moved")),
     "occluded": Reason(Text("镜头被遮挡", "occluded")),
+    # what a person should see to although the camera still sees (citybrain.domain.detection.Finding)
+    "colour cast": Reason(Text("画面偏色", "colour cast")),
+    "partly overexposed": Reason(Text("局部过曝", "partly overexposed")),
+    "partly occluded": Reason(Text("局部遮挡", "partly occluded")),
 }
 
 
 def chinese(reason: str) -> str:
     """The reason in Chinese; empty for none, and itself when the table does not know it."""
     return REASONS[reason].text.zh if reason in REASONS else reason
+
+
+def reason_of(said: Usable | Finding) -> str:
+    """A verdict or a finding as a reason of the table."""
+    return said.value.replace("_", " ")
 
 
 def refuses(reason: str) -> bool:

@@ -18,8 +18,8 @@ from enum import StrEnum
 from typing import Any
 
 from citybrain.clock import iso
-from citybrain.domain.detection import Usable
-from ingest.reasons import chinese, refuses
+from citybrain.domain.detection import Finding, Looked, Usable
+from ingest.reasons import chinese, reason_of, refuses
 from ingest.staleness import Staleness
 from ingest.worker_port import Report
 
@@ -50,6 +50,10 @@ class CameraState:
     reconnects: int = 0
     strikes: int = 0
     unreadable: int = 0
+    gate_skipped: int = 0
+    gate_audited: int = 0
+    gate_missed: int = 0
+    findings: tuple[Finding, ...] = ()
     codec: str = ""
     width: int = 0
     height: int = 0
@@ -81,13 +85,17 @@ class CameraState:
         self.last_look_at, self.looked_s = captured_at, now_s
         self.staleness.looked(now_s - max(0.0, (at - captured_at).total_seconds()), now_s)
         self.usable, self.looked = report.usable, report.looked.value
+        self.findings = report.findings
+        self.gate_skipped += report.looked is Looked.UNCHANGED
+        self.gate_audited += report.audited
+        self.gate_missed += report.missed
         self.width, self.height = report.width, report.height
         if not self.connected:
             return  # the source has gone meanwhile: its last frame shows what was
         if report.usable is Usable.OK:
             self._turn(State.LIVE, "", at)
         else:
-            self._turn(State.UNUSABLE, report.usable.value, at)
+            self._turn(State.UNUSABLE, reason_of(report.usable), at)
 
     def starved(self, reason: str, at: datetime) -> None:
         """The source is there, and yet no look came about for a while."""
@@ -104,7 +112,7 @@ class CameraState:
     @property
     def headline(self) -> tuple[object, ...]:
         """What people are told at once when it changes; the figures come with the next repetition."""
-        return self.state, self.reason, self.usable, self.codec, self.width, self.height, self.strikes
+        return self.state, self.reason, self.usable, self.findings, self.codec, self.width, self.height, self.strikes
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -120,6 +128,12 @@ class CameraState:
             "overtaken": self.overtaken,
             "lost_looks": self.lost_looks,
             "unreadable": self.unreadable,
+            "gate_skipped": self.gate_skipped,
+            "gate_audited": self.gate_audited,
+            "gate_missed": self.gate_missed,
+            "findings": [
+                {"zh": chinese(reason_of(each)), "en": reason_of(each)} for each in self.findings if self.seen
+            ],
             "reconnects": self.reconnects,
             "strikes": self.strikes,
             "codec": self.codec,

@@ -97,6 +97,10 @@ class Telling:
                 for each in self._cameras.values()
             ),
             "lost_looks": sum(each.state.lost_looks for each in self._cameras.values()),
+            **{
+                f"gate_{what}": sum(getattr(each.state, f"gate_{what}") for each in self._cameras.values())
+                for what in ("skipped", "audited", "missed")
+            },
             **self._figures(),
         }
         return wire.dumps({"at": iso(self._clock.now()), "pid": os.getpid(), "figures": figures})

@@ -22,7 +22,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from citybrain.clock import instant, iso
-from citybrain.domain.detection import Looked, Usable
+from citybrain.domain.detection import Finding, Looked, Usable
 from citybrain.domain.frame import Frame
 from citybrain.errors import CityBrainError, Unreadable
 
@@ -57,7 +57,8 @@ class Report:
     """What became of one frame. With an `error` nothing was published for it; `width` and `height` are then 0.
 
     `asks` names the scenes that have an open question on this camera after this look, and want it looked at closely;
-    `began` the episodes that this look was seen to begin.
+    `began` the episodes that this look was seen to begin. `audited`: the gate would have skipped this look, and it was inferred all
+    the same; `missed`: it then showed something new.
     """
 
     camera: str
@@ -70,6 +71,9 @@ class Report:
     cost_s: float = 0.0
     asks: tuple[str, ...] = ()
     began: tuple[Began, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    audited: bool = False
+    missed: bool = False
 
 
 def write_frames(frames: Sequence[Frame]) -> bytes:
@@ -99,6 +103,9 @@ def read_reports(body: bytes) -> list[Report]:
                 cost_s=float(each["cost_s"]),
                 asks=tuple(str(scene) for scene in each["asks"]),
                 began=tuple(_began(began) for began in each["began"]),
+                findings=tuple(Finding(finding) for finding in each["findings"]),
+                audited=bool(each["audited"]),
+                missed=bool(each["missed"]),
             )
             for each in json.loads(body)
         ]

@@ -5,7 +5,7 @@
 
 A word is `label`, optionally `#n` (another individual), `@place` (a, b, c, d; `over-a` stands in front of a; `out` is outside
 the zone), `%share` (of the zone, for coverage) and `:confidence`. `+` joins what is seen at once. `none` is a clean view;
-`lost dark frozen blurred moved occluded` are no view.
+`lost dark frozen overexposed blurred moved occluded no_signal` are no view.
 """
 
 from __future__ import annotations

@@ -17,9 +17,19 @@ class Usable(StrEnum):
     LOST = "lost"
     FROZEN = "frozen"
     DARK = "dark"
+    OVEREXPOSED = "overexposed"
     BLURRED = "blurred"
     MOVED = "moved"
     OCCLUDED = "occluded"
+    NO_SIGNAL = "no_signal"
+
+
+class Finding(StrEnum):
+    """What a person should see to although the look can be judged by."""
+
+    COLOUR_CAST = "colour_cast"
+    PARTLY_OVEREXPOSED = "partly_overexposed"
+    PARTLY_OCCLUDED = "partly_occluded"
 
 
 class Looked(StrEnum):
@@ -50,7 +60,7 @@ class Detections:
 
     `captured_at` is the camera's time (arrival time when `clock_ok` is false). `stamps` holds `received`, `decoded`,
     `inferred`. `seq` counts the camera's looks from 1 at each start of ingest, so that a loss is seen. `evidence` names the
-    stored picture, if one was kept.
+    stored picture, if one was kept. `findings` says what is wrong with a picture that can still be judged by.
     """
 
     camera: str
@@ -62,4 +72,5 @@ class Detections:
     stamps: Mapping[str, datetime] = field(default_factory=dict)
     model: str | None = None
     evidence: str | None = None
+    findings: tuple[Finding, ...] = ()
     detections: tuple[Detection, ...] = ()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Mapping
 from typing import Any
 
 from citybrain.clock import iso
-from citybrain.domain.detection import LOOK_SIDE, Detection, Detections, Looked, Usable
+from citybrain.domain.detection import LOOK_SIDE, Detection, Detections, Finding, Looked, Usable
 from citybrain.errors import Unreadable
 from citybrain.wire.fields import (
     VERSION,
@@ -40,6 +41,7 @@ def write_detections(seen: Detections) -> bytes:
             "stamps": {name: iso(at) for name, at in seen.stamps.items()},
             "model": seen.model,
             "evidence": seen.evidence,
+            **({"findings": [each.value for each in seen.findings]} if seen.findings else {}),
             "boxes": [_write_box(each) for each in seen.detections],
         }
     )
@@ -69,8 +71,15 @@ def read_detections(raw: bytes | str) -> Detections:
         stamps=stamps_of(fields),
         model=maybe(fields, "model", str),
         evidence=maybe(fields, "evidence", str),
+        findings=_findings(fields),
         detections=tuple(_read_box(each, f"boxes[{index}]") for index, each in enumerate(boxes)),
     )
+
+
+def _findings(fields: Mapping[str, Any]) -> tuple[Finding, ...]:
+    """Those that this version knows: a finding decides nothing, so that one of a newer version may be passed over."""
+    told = maybe(fields, "findings", list) or []
+    return tuple(each for each in Finding if each.value in told)
 
 
 def _read_box(each: Any, where: str) -> Detection:

@@ -15,7 +15,7 @@ from citybrain.domain.detection import Looked, Usable
 from citybrain.domain.frame import Frame
 from citybrain.errors import ModelUnusable, Unreadable
 from ingest.decode import Decoder
-from ingest.usability import Usability, thumbnail
+from ingest.quality import Usability, sight_of
 from ingest.worker_port import Report, serve
 
 
@@ -43,9 +43,9 @@ class OnlyDecodes:
             picture = self._decoder.decode(frame)
         except Unreadable as error:
             return Report(frame.camera, frame.seq, Usable.LOST, Looked.NOT, error=str(error))
-        usable = self._usability.setdefault(frame.camera, Usability()).judge(thumbnail(picture), frame.captured_at)
+        diagnosis = self._usability.setdefault(frame.camera, Usability()).judge(sight_of(picture), frame.captured_at)
         size = picture.width, picture.height
-        return Report(frame.camera, frame.seq, usable, Looked.INFERRED, *size, cost_s=time.monotonic() - started)
+        return Report(frame.camera, frame.seq, diagnosis.usable, Looked.INFERRED, *size, cost_s=time.monotonic() - started)
 
 
 def main() -> None:

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from citybrain.domain.detection import Looked, Usable
-from ingest.reasons import REASONS, chinese
+from citybrain.domain.detection import Finding, Looked, Usable
+from ingest.reasons import REASONS, chinese, reason_of
 from ingest.states import CameraState, State, stale_after
 from ingest.worker_port import Report
 
@@ -93,6 +93,6 @@ def test_five_looks_or_ten_seconds_make_a_picture_stale():
 
 def test_every_reason_is_said_in_both_languages():
     assert all(each.text.zh and each.text.en for each in REASONS.values())
-    assert {each.value for each in Usable if each is not Usable.OK} <= set(REASONS)
+    assert {reason_of(each) for each in (*Usable, *Finding) if each is not Usable.OK} <= set(REASONS)
     assert chinese("") == ""
     assert chinese("something new") == "something new"

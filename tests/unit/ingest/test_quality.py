@@ -12,7 +12,7 @@ import pytest
 from citybrain.domain.detection import Usable
 from citybrain.errors import Unreadable
 from citybrain.ports import Picture
-from ingest.usability import Usability, thumbnail
+from ingest.quality import Sight, Usability, sight_of
 
 AT = datetime(2026, 11, 21, 8, tzinfo=UTC)
 WIDTH, HEIGHT = 640, 360
@@ -39,11 +39,11 @@ def scene(seed: int = 0, *, wide: bool = False) -> np.ndarray:
     return cv2.GaussianBlur(luma, (0, 0), 0.8)
 
 
-def look(luma: np.ndarray, *, noise: float = 2.0, seed: int = 1) -> np.ndarray:
+def look(luma: np.ndarray, *, noise: float = 2.0, seed: int = 1, u: int = 132, v: int = 125) -> Sight:
     noisy = luma + np.random.default_rng(seed).normal(0, noise, luma.shape)
     y = np.clip(np.rint(noisy), 16, 235).astype(np.uint8)
-    grey = np.full((HEIGHT // 2, WIDTH // 2), 128, np.uint8)
-    return thumbnail(Picture(y, grey, grey))
+    chroma = np.random.default_rng(3).integers(-6, 7, (HEIGHT // 2, WIDTH // 2))
+    return sight_of(Picture(y, (u + chroma).astype(np.uint8), (v - chroma).astype(np.uint8)))
 
 
 def night(luma: np.ndarray) -> np.ndarray:
@@ -59,26 +59,31 @@ def known() -> Usability:
     """A camera that has seen its street for a while."""
     usability = Usability()
     for step in range(6):
-        assert usability.judge(look(scene(), seed=step), AT + timedelta(seconds=10 * step)) is Usable.OK
+        assert usability.judge(look(scene(), seed=step), AT + timedelta(seconds=10 * step)).usable is Usable.OK
     return usability
 
 
 LATER = AT + timedelta(minutes=5)
 
 
-def judged(usability: Usability, luma: np.ndarray, *, noise: float = 2.0) -> Usable:
-    return usability.judge(look(luma, noise=noise, seed=99), LATER)
+def judged(usability: Usability, luma: np.ndarray, *, noise: float = 2.0, at: datetime = LATER) -> Usable:
+    """What is told after eight seconds of it."""
+    for second in range(9):
+        told = usability.judge(look(luma, noise=noise, seed=99 + second), at + timedelta(seconds=second))
+    return told.usable
 
 
-def test_a_thumbnail_is_the_same_size_whatever_the_picture():
-    for height, width in ((360, 640), (1080, 1920), (576, 704), (97, 131)):
-        y = np.zeros((height, width), np.uint8)
-        assert thumbnail(Picture(y, y, y)).shape == (90, 160)
+@pytest.mark.parametrize(("height", "width"), [(360, 640), (1080, 1920), (576, 704), (97, 131), (640, 360), (2, 2)])
+def test_a_thumbnail_is_the_same_size_whatever_the_picture(height, width):
+    y = np.zeros((height, width), np.uint8)
+    chroma = np.zeros(((height + 1) // 2, (width + 1) // 2), np.uint8)
+    sight = sight_of(Picture(y, chroma, chroma))
+    assert (sight.luma.shape, sight.u.shape, sight.v.shape) == ((90, 160), (45, 80), (45, 80))
 
 
 def test_a_black_picture_is_dark(known):
     assert judged(known, np.full((HEIGHT, WIDTH), 17.0)) is Usable.DARK
-    assert Usability().judge(look(np.full((HEIGHT, WIDTH), 17.0)), AT) is Usable.DARK
+    assert Usability().judge(look(np.full((HEIGHT, WIDTH), 17.0)), AT).usable is Usable.DARK
 
 
 def test_a_street_at_night_is_not_dark(known):
@@ -87,15 +92,17 @@ def test_a_street_at_night_is_not_dark(known):
 
 def test_the_same_bits_for_ten_seconds_are_frozen():
     usability, still = Usability(), look(scene())
-    verdicts = [usability.judge(still, AT + timedelta(seconds=second)) for second in range(12)]
+    verdicts = [usability.judge(still, AT + timedelta(seconds=second)).usable for second in range(12)]
     assert verdicts == [Usable.OK] * 10 + [Usable.FROZEN] * 2
-    assert usability.judge(look(scene(), seed=5), AT + timedelta(seconds=12)) is Usable.OK
+    assert judged(usability, scene(), at=AT + timedelta(seconds=12)) is Usable.OK
 
 
 def test_an_empty_street_with_a_sensors_noise_is_not_frozen():
     usability = Usability()
     for second in range(60):
-        assert usability.judge(look(scene(), noise=0.7, seed=second), AT + timedelta(seconds=second)) is Usable.OK
+        assert (
+            usability.judge(look(scene(), noise=0.7, seed=second), AT + timedelta(seconds=second)).usable is Usable.OK
+        )
 
 
 @pytest.mark.parametrize("sigma", [5, 10, 25])
@@ -118,12 +125,12 @@ def test_a_camera_that_shows_another_street_is_moved(known):
 def test_a_restart_does_not_take_the_new_view_for_the_old(known):
     after = Usability(known.baseline)
     assert judged(after, scene(7)) is Usable.MOVED
-    assert judged(after, scene()) is Usable.OK
+    assert judged(after, scene(), at=LATER + timedelta(minutes=1)) is Usable.OK
 
 
 def test_a_turned_camera_that_is_turned_back_is_usable_again(known):
     assert judged(known, scene(7)) is Usable.MOVED
-    assert judged(known, scene()) is Usable.OK
+    assert judged(known, scene(), at=LATER + timedelta(minutes=1)) is Usable.OK
 
 
 def test_a_covered_lens_is_occluded(known):
@@ -148,20 +155,20 @@ def test_dusk_is_followed_into_the_night(known):
     for step in range(60):
         share = step / 59
         luma = scene() * (1 - share) + night(scene()) * share
-        assert known.judge(look(luma, seed=step), LATER + timedelta(seconds=60 * step)) is Usable.OK
+        assert known.judge(look(luma, seed=step), LATER + timedelta(seconds=60 * step)).usable is Usable.OK
 
 
 def test_the_night_remembers_its_own_view_across_a_restart(known):
     judged(known, night(scene()))
     after = Usability(known.baseline)
     assert judged(after, night(scene())) is Usable.OK
-    assert judged(after, scene()) is Usable.OK
+    assert judged(after, scene(), at=LATER + timedelta(minutes=1)) is Usable.OK
 
 
 def test_a_dome_on_patrol_has_no_view_to_keep():
     usability = Usability(fixed=False)
     for second, seed in enumerate((1, 2, 3)):
-        assert usability.judge(look(scene(seed)), AT + timedelta(seconds=second)) is Usable.OK
+        assert usability.judge(look(scene(seed)), AT + timedelta(seconds=second)).usable is Usable.OK
     assert judged(usability, np.full((HEIGHT, WIDTH), 17.0)) is Usable.DARK
 
 
