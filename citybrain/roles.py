@@ -16,7 +16,8 @@ from typing import Any
 import uvloop
 from pydantic import SecretStr
 
-from citybrain import assembly, signing
+from citybrain import signing
+from citybrain.assembly import Configuration
 from citybrain.briefing import plan_of
 from citybrain.bus.local import LocalBus, connect
 from citybrain.clock import Clock, SystemClock
@@ -24,6 +25,7 @@ from citybrain.errors import UsageError
 from citybrain.evidence.files import FileEvidence
 from citybrain.hot.sqlite import SqliteHot
 from citybrain.ports import Notifier
+from citybrain.watching import Watching, adopted_by, follow, follow_beside
 from events_api.app import create_app
 from events_api.ports import DeadLetter
 from events_api.security import Keys
@@ -40,6 +42,7 @@ from pipeline.runners.embedded import Embedded, Upkeep, with_hold
 log = logging.getLogger(__name__)
 
 DISPATCH = "dispatch"
+_PIPELINE_FIRST = timedelta(seconds=20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,11 @@ class DataFolder:
         return self.path / "evidence"
 
     @property
+    def accepted(self) -> Path:
+        """The configuration in force."""
+        return self.path / "accepted.pickle"
+
+    @property
     def keys(self) -> Path:
         return self.path / "keys.json"
 
@@ -88,68 +96,96 @@ class DataFolder:
 
 def run_ingest(config: Path, data: DataFolder, *, workers: int | None = None) -> None:
     """The network process and its workers, until told to stop."""
-    configuration = assembly.load(config)
+    clock, hot = SystemClock(), SqliteHot(data.hot)
+    watching = Watching(config, role="ingest", clock=clock, hot=hot, accepted=data.accepted)
     command = python("citybrain.worker", "--data", str(data.path), "--fd", "{fd}", "--worker", "{worker}")
-    bus, clock = LocalBus(data.database), SystemClock()
+    bus = LocalBus(data.database)
     clips = Clips(evidence=FileEvidence(data.evidence), bus=bus, clock=clock)
     network = Network(
-        plan_of(configuration),
+        plan_of(watching.current),
         workers=WorkerPool(command, count=workers),
         bus=bus,
-        hot=SqliteHot(data.hot),
+        hot=hot,
         clock=clock,
         clips=clips,
     )
     stop = asyncio.Event()
 
+    async def adopt(configuration: Configuration) -> None:
+        plan = await asyncio.to_thread(plan_of, configuration)
+        # Looks of a camera that the pipeline does not know yet would be set aside.
+        await adopted_by("pipeline", configuration.revision, hot=hot, at_most=_PIPELINE_FIRST)
+        changed = network.reconcile(plan)
+        log.info(
+            "cameras: %d added, %d changed (%d opened anew), %d removed",
+            *map(len, (changed.added, changed.changed, changed.reopened, changed.removed)),
+        )
+
     async def work() -> None:
-        try:
-            await network.run(stop)
-        finally:
-            await clips.close()
+        async with asyncio.TaskGroup() as tasks:
+            following = tasks.create_task(follow(watching, adopt, stop))
+            try:
+                await network.run(stop)
+            finally:
+                following.cancel()
+                await clips.close()
 
     _run(work(), stop)
 
 
 def run_pipeline(config: Path, data: DataFolder, *, dispatch: str | None) -> None:
     """The embedded pipeline and its sender, until told to stop."""
-    configuration = assembly.load(config)
-    clock = SystemClock()
+    clock, hot = SystemClock(), SqliteHot(data.hot)
+    watching = Watching(config, role="pipeline", clock=clock, hot=hot, accepted=data.accepted)
     notifiers: Mapping[str, Notifier] = {DISPATCH: _desk(dispatch, data)} if dispatch else {}
     embedded = Embedded(
         data.database,
-        configuration.pipeline(),
+        watching.current.pipeline(),
         clock=clock,
         notifiers=notifiers,
         evidence=FileEvidence(data.evidence),
-        hot=SqliteHot(data.hot),
-        upkeep=with_hold(Upkeep(), configuration.longest_hold),
+        hot=hot,
+        upkeep=with_hold(Upkeep(), watching.current.longest_hold),
     )
     stop = asyncio.Event()
-    _run(embedded.run(stop), stop)
+
+    async def adopt(configuration: Configuration) -> None:
+        embedded.adopt(configuration.pipeline(), upkeep=with_hold(Upkeep(), configuration.longest_hold))
+
+    async def work() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            following = tasks.create_task(follow(watching, adopt, stop))
+            try:
+                await embedded.run(stop)
+            finally:
+                following.cancel()
+
+    _run(work(), stop)
     embedded.close()
 
 
 def run_api(config: Path, data: DataFolder, *, host: str, port: int) -> None:
     """The events API and the wall, until told to stop."""
-    configuration = assembly.load(config)
-    clock = SystemClock()
+    clock, hot = SystemClock(), SqliteHot(data.hot)
+    watching = Watching(config, role="api", clock=clock, hot=hot, accepted=data.accepted)
     app = create_app(
         bus=LocalBus(data.database),
         store=SqliteCases(data.view),
-        hot=SqliteHot(data.hot),
+        hot=hot,
         evidence=FileEvidence(data.evidence),
-        cameras=list(configuration.views.values()),
-        scenes=configuration.scene_infos(),
+        cameras=watching.current.views.values(),
+        scenes=watching.current.scene_infos(),
         keys=Keys(data.keys, clock=clock),
         clock=clock,
         dead_letters=OutboxDeadLetters(data.database, clock),
         dispatch_secret=data.dispatch_secret(),
         host=host,
     )
-    server = Server(app, host=host, port=port)
+    server, registry = Server(app, host=host, port=port), app.state.parts.registry
+    stop = follow_beside(watching, lambda each: registry.adopt(each.views.values(), each.scene_infos()))
     uvloop.install()
     server.run()
+    stop.set()
     if not server.started:
         sys.exit(1)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -14,13 +14,15 @@ from citybrain.domain.camera import Camera
 from citybrain.errors import UsageError
 from citybrain.ports import Bus, EvidenceStore, HotStore
 from events_api import problems
+from events_api.camera_overview import CameraOverview
 from events_api.feed import Feed
 from events_api.guard import Guard, is_loopback
 from events_api.parts import Parts
 from events_api.ports import CaseStore, DeadLetters, SceneInfo
 from events_api.projector import Projector
+from events_api.registry import Registry
 from events_api.routes import cameras as camera_routes
-from events_api.routes import cases, dispatch, events, health, overview, page, session
+from events_api.routes import cases, configuration, dispatch, events, health, overview, page, session
 from events_api.routes import evidence as evidence_routes
 from events_api.security import Keys
 
@@ -33,8 +35,8 @@ def create_app(
     store: CaseStore,
     hot: HotStore,
     evidence: EvidenceStore,
-    cameras: Sequence[Camera],
-    scenes: Sequence[SceneInfo],
+    cameras: Iterable[Camera],
+    scenes: Iterable[SceneInfo],
     keys: Keys | None = None,
     clock: Clock | None = None,
     dead_letters: DeadLetters | None = None,
@@ -44,18 +46,20 @@ def create_app(
 ) -> FastAPI:
     """The ASGI application for a server on `host`; its lifespan runs the projector. The caller closes the ports.
 
+    `app.state.parts.registry` holds the cameras and scenes, and adopts others while the application runs.
+
     Raises UsageError for an address that others reach while there are no keys.
     """
     if not is_loopback(host) and (keys is None or not keys.any()):
         raise UsageError(f"{host} is reached by others: make a key first (citybrain keys add NAME --role operator)")
-    feed = Feed(store)
+    feed, registry = Feed(store), Registry(cameras, scenes)
     parts = Parts(
         bus=bus,
         store=store,
         hot=hot,
         evidence=evidence,
-        cameras={camera.id: camera for camera in cameras},
-        scenes=tuple(scenes),
+        registry=registry,
+        overview=CameraOverview(registry, hot, clock or SystemClock()),
         keys=keys,
         clock=clock or SystemClock(),
         dead_letters=dead_letters,
@@ -92,7 +96,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
 
 def _v1() -> APIRouter:
     router = APIRouter(prefix="/v1")
-    for module in (cases, events, camera_routes, overview, evidence_routes, dispatch, session):
+    for module in (cases, events, camera_routes, overview, configuration, evidence_routes, dispatch, session):
         router.include_router(module.router)
     return router
 

@@ -38,3 +38,19 @@ def page_key(text: str) -> PageKey:
         return iso(instant(filed_at)), str(id)
     except (ValueError, TypeError):
         raise Problem(400, "bad-cursor", f"expected a `next` that this API gave, got {text[:40]!r}") from None
+
+
+def camera_cursor(last: tuple[int, str], *, order: str) -> str:
+    """Where the page of cameras that ends with this one goes on."""
+    return base64.urlsafe_b64encode(json.dumps([order, *last]).encode()).decode().rstrip("=")
+
+
+def camera_place(text: str, *, order: str) -> tuple[int, str]:
+    """The place behind a cursor of cameras. Raises Problem 400 for anything else, one of another order included."""
+    try:
+        was, urgency, id = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        if was == order and isinstance(urgency, int):
+            return urgency, str(id)
+    except (ValueError, TypeError):
+        pass
+    raise Problem(400, "bad-cursor", f"expected a `next` that this API gave in this order, got {text[:40]!r}")

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import unquote
 
 from fastapi import Depends, Request
 
-from citybrain.clock import Clock, instant
+from citybrain.clock import Clock
 from citybrain.domain.camera import Camera
 from citybrain.ports import Bus, EvidenceStore, HotStore
+from events_api.camera_overview import CameraOverview
 from events_api.feed import Feed
 from events_api.ports import CaseStore, DeadLetters, SceneInfo
 from events_api.problems import Problem
 from events_api.projector import Projector
+from events_api.registry import Registry
 from events_api.security import Actor, Keys, Role
 
 COOKIE = "citybrain_session"
-FRESH = timedelta(seconds=15)  # how old a role's last heartbeat may be; they come at least each 5 s
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +31,8 @@ class Parts:
     store: CaseStore
     hot: HotStore
     evidence: EvidenceStore
-    cameras: Mapping[str, Camera]
-    scenes: Sequence[SceneInfo]
+    registry: Registry
+    overview: CameraOverview
     keys: Keys | None
     clock: Clock
     dead_letters: DeadLetters | None
@@ -43,14 +42,13 @@ class Parts:
     feed: Feed
 
 
-@dataclass(frozen=True, slots=True)
-class Heartbeat:
-    """A process's last sign of life: `name` is role and number."""
+    @property
+    def cameras(self) -> Mapping[str, Camera]:
+        return self.registry.cameras
 
-    name: str
-    role: str
-    at: datetime
-    figures: Mapping[str, float]
+    @property
+    def scenes(self) -> Sequence[SceneInfo]:
+        return self.registry.scenes
 
 
 def parts(request: Request) -> Parts:
@@ -96,40 +94,3 @@ Viewer = Annotated[Actor, Depends(needs(Role.VIEWER))]
 Reader = Annotated[Actor, Depends(needs(Role.VIEWER, Role.PLATFORM))]
 Operator = Annotated[Actor, Depends(needs(Role.OPERATOR))]
 Engineer = Annotated[Actor, Depends(needs(Role.ENGINEER))]
-
-
-def heartbeats(hot: HotStore) -> list[Heartbeat]:
-    """Every process that reports, as far as its report can be read."""
-    found = []
-    for key, value in hot.scan("heartbeat/"):
-        fields = hot_fields(value)
-        role = key.split("/")[1]
-        figures = fields.get("figures")
-        try:
-            at = instant(str(fields.get("at")))
-        except ValueError:
-            continue
-        numbers = {
-            str(name): float(figure)
-            for name, figure in (figures if isinstance(figures, dict) else {}).items()
-            if isinstance(figure, int | float)
-        }
-        found.append(Heartbeat(key.removeprefix("heartbeat/"), role, at, numbers))
-    return found
-
-
-def is_fresh(role: str, beats: Sequence[Heartbeat], now: datetime) -> bool | None:
-    """Whether any process of the role has reported lately; None when none ever has."""
-    of_role = [beat.at for beat in beats if beat.role == role]
-    return None if not of_role else now - max(of_role) <= FRESH
-
-
-def hot_fields(value: bytes | None) -> dict[str, Any]:
-    """What is hot may be lost or torn: then it says nothing."""
-    if value is None:
-        return {}
-    try:
-        fields = json.loads(value)
-    except ValueError:
-        return {}
-    return fields if isinstance(fields, dict) else {}

@@ -151,6 +151,9 @@ class CallbackAnswer(Answer):
     command: str | None = Field(description="id of the command given, null when there was nothing to do")
 
 
+CameraStateName = Literal["connecting", "live", "stale", "unusable", "refused", "lost", "unknown"]
+
+
 class Zone(Answer):
     id: str
     kind: str = Field(examples=["no_parking"])
@@ -171,7 +174,7 @@ class Camera(Answer):
     location: Location | None
     grid_cell: str | None
     zones: list[Zone]
-    state: Literal["connecting", "live", "stale", "unusable", "refused", "lost", "unknown"]
+    state: CameraStateName
     reason: Text
     since: Instant | None
     last_look_at: Instant | None
@@ -186,6 +189,8 @@ class Camera(Answer):
 
 class CameraList(Answer):
     items: list[Camera]
+    next: str | None = Field(description="`cursor` of the next page; null after the last")
+    counts: dict[str, int] = Field(description="cameras that match, by state, whichever `state` was asked for")
 
 
 class Scene(Answer):
@@ -211,6 +216,19 @@ class Latency(Answer):
     within_10s: int
 
 
+class ConfigurationStanding(Answer):
+    process: str = Field(examples=["pipeline/0"])
+    revision: str = Field(description="as in a case's `config`")
+    adopted_at: Instant
+    refused_since: Instant | None = Field(description="since when the folder holds another one that is faulty")
+    faults: list[str] = Field(description="file, key, what is wrong, remedy; for engineers")
+    fault_count: int
+
+
+class ConfigurationList(Answer):
+    items: list[ConfigurationStanding]
+
+
 class Stats(Answer):
     at: Instant
     cursor: str
@@ -219,6 +237,7 @@ class Stats(Answer):
     cameras: dict[str, int] = Field(description="by state")
     latency: Latency
     view: dict[str, int] = Field(description="lag: offsets behind the log; set_aside: messages that could not be read")
+    configuration_refused_since: Instant | None = Field(description="GET /v1/configuration says why")
     figures: dict[str, float] = Field(description="what the processes report of themselves, as role.figure")
 
 

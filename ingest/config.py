@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,7 @@ from citybrain.domain.camera import Camera, Text, Zone, ZoneKind
 from citybrain.domain.geometry import Homography, Point, Polygon
 from citybrain.errors import Fault
 from citybrain.ports import Source
+from ingest import environment as env_file
 from ingest.address import Faults, opened, source_of
 from ingest.secrets import masked
 
@@ -83,11 +85,13 @@ def _cameras(
     folder: Path, paths: Sequence[Path], environment: Mapping[str, str] | None, faults: list[Fault]
 ) -> list[CameraSettings]:
     before, known, ids = len(faults), plugins.offered(SOURCES), list[tuple[object, str, str]]()
+    around = os.environ if environment is None else environment
     found: list[CameraSettings] = []
     for path in paths:
         file = str(path)
         value = read(path, faults=faults)
         whole = None if value is None else parse(_File, value, file=file, faults=faults)
+        variables = {**around, **env_file.read(env_file.beside(path), faults=faults)}
         for index, each in enumerate(whole.cameras if whole else ()):
             key = f"cameras[{index}]"
             if not isinstance(each, dict):
@@ -98,7 +102,7 @@ def _cameras(
             ids.append((each.get("id"), file, f"{key}.id"))
             entry = parse(Entry, each, file=file, faults=faults, at=key)
             if entry is not None:
-                settings = settled(entry, folder, Faults(file, key, faults), known=known, environment=environment)
+                settings = settled(entry, folder, Faults(file, key, faults), known=known, environment=variables)
                 if settings is not None:
                     found.append(settings)
     if not ids and len(faults) == before:

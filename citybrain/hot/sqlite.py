@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 _SCHEMA = "CREATE TABLE IF NOT EXISTS hot (key TEXT PRIMARY KEY, value BLOB NOT NULL, expires_at REAL)"
 _PATIENCE = 0.5  # s to wait for another process's write: a fresh picture is not worth more
 _SWEEP_EVERY = 512  # puts
+_SCANNED_AT_ONCE = 64
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_NOMEM})
 
@@ -65,19 +66,20 @@ class SqliteHot:
         return self._ask(read, otherwise=None)
 
     def scan(self, prefix: str) -> Iterator[tuple[str, bytes]]:
-        def keys(connection: sqlite3.Connection) -> list[str]:
-            rows = connection.execute(
-                "SELECT key FROM hot WHERE key >= ? AND substr(key, 1, ?) = ? ORDER BY key",
-                (prefix, len(prefix), prefix),
-            )
-            return [row[0] for row in rows]
+        now, last = self._clock.now().timestamp(), ""
 
-        # Values one by one: a thousand pictures need not be in memory together.
-        none: list[str] = []
-        for key in self._ask(keys, otherwise=none):
-            value = self.get(key)
-            if value is not None:
-                yield key, value
+        def some(connection: sqlite3.Connection) -> list[tuple[str, bytes]]:
+            return connection.execute(
+                "SELECT key, value FROM hot WHERE key >= ? AND key < ? AND key > ? AND substr(key, 1, ?) = ?"
+                " AND (expires_at IS NULL OR expires_at > ?) ORDER BY key LIMIT ?",
+                (prefix, prefix + "\U0010ffff", last, len(prefix), prefix, now, _SCANNED_AT_ONCE),
+            ).fetchall()
+
+        # Some values at a time: a thousand pictures need not be in memory together.
+        none: list[tuple[str, bytes]] = []
+        while found := self._ask(some, otherwise=none):
+            yield from ((key, bytes(value)) for key, value in found)
+            last = found[-1][0]
 
     def close(self) -> None:
         with self._lock:

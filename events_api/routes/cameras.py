@@ -2,30 +2,50 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse, Response
 
-from citybrain.domain.camera import Camera
-from events_api.parts import Given, Parts, Viewer, heartbeats, hot_fields, is_fresh
+from events_api.camera_overview import Known, Wanted, masked
+from events_api.cursors import camera_cursor, camera_place
+from events_api.parts import Given, Viewer
 from events_api.problems import Problem
 from events_api.schemas import Camera as CameraModel
-from events_api.schemas import CameraList, answers
+from events_api.schemas import CameraList, CameraStateName, answers
 
 router = APIRouter(tags=["cameras"])
 
-STATES = ("connecting", "live", "stale", "unusable", "refused", "lost")
+MOST = 1000
 _COUNTS = ("looks", "overtaken", "lost_looks", "reconnects", "strikes")
-_ADDRESS = re.compile(r"\w+://\S+")
 
 
-@router.get("/cameras", responses=answers(CameraList))
-def cameras(given: Given, _: Viewer) -> JSONResponse:
-    """All cameras, by id."""
-    return JSONResponse({"items": all_shown(given)})
+@router.get("/cameras", responses=answers(CameraList, 400, 422))
+def cameras(
+    given: Given,
+    _: Viewer,
+    *,
+    id: Annotated[list[str] | None, Query(max_length=MOST, description="these cameras")] = None,
+    state: Annotated[list[CameraStateName] | None, Query(description="in one of these states")] = None,
+    grid_cell: Annotated[str, Query(pattern=r"^\d{0,15}$", description="a code or its beginning")] = "",
+    q: Annotated[str, Query(max_length=100, description="part of the id or of the name")] = "",
+    order: Annotated[Literal["id", "urgency"], Query(description="urgency: those in trouble first")] = "id",
+    limit: Annotated[int, Query(ge=1, le=MOST)] = MOST,
+    cursor: str | None = None,
+) -> JSONResponse:
+    """Cameras by id, or those in trouble first; `counts` says how many match in each state."""
+    urgent_first = order == "urgency"
+    after = None if cursor is None else camera_place(cursor, order=order)
+    wanted = Wanted(frozenset(state or ()), frozenset(id or ()), grid_cell, q.strip())
+    page, more, counts = given.overview.now().find(wanted, urgent_first=urgent_first, after=after, limit=limit)
+    last = (page[-1].by_urgency if urgent_first else (0, page[-1].camera.id)) if page and more else None
+    return JSONResponse(
+        {
+            "items": [shown(known) for known in page],
+            "next": camera_cursor(last, order=order) if last else None,
+            "counts": dict(counts),
+        }
+    )
 
 
 @router.get(
@@ -47,28 +67,13 @@ def camera(id: str, given: Given, _: Viewer) -> JSONResponse:
     found = given.cameras.get(id)
     if found is None:
         raise _no_camera(id)
-    return JSONResponse(_shown(found, hot_fields(given.hot.get(f"camera/{id}")), silent=_is_silent(given)))
+    return JSONResponse(shown(given.overview.one(found)))
 
 
-def all_shown(given: Parts) -> list[dict[str, Any]]:
-    """Every configured camera with what is known of it now."""
-    states = {key.removeprefix("camera/"): hot_fields(value) for key, value in given.hot.scan("camera/")}
-    silent = _is_silent(given)
-    return [_shown(given.cameras[id], states.get(id, {}), silent=silent) for id in sorted(given.cameras)]
-
-
-def _is_silent(given: Parts) -> bool:
-    return is_fresh("ingest", heartbeats(given.hot), given.clock.now()) is False
-
-
-def _shown(camera: Camera, known: Mapping[str, Any], *, silent: bool) -> dict[str, Any]:
+def shown(known: Known) -> dict[str, Any]:
+    """A camera as the API answers."""
     # Field by field: what ingest may write beside these, an address above all, stays inside.
-    state, reason, reason_zh = known.get("state"), known.get("reason", ""), known.get("reason_zh", "")
-    if silent:
-        # A state that nobody renews is no state: a dead camera must not look alive because ingest died with it.
-        state, reason, reason_zh = "unknown", "ingest is silent", "采集进程无响应"
-    elif state not in STATES:
-        state, reason, reason_zh = "unknown", "no report yet", "尚无状态"
+    camera, told = known.camera, known.told
     return {
         "id": camera.id,
         "name": camera.name.as_dict(),
@@ -80,23 +85,24 @@ def _shown(camera: Camera, known: Mapping[str, Any], *, silent: bool) -> dict[st
             {"id": zone.id, "kind": zone.kind.value, "polygon": [list(point) for point in zone.polygon.points]}
             for zone in camera.zones
         ],
-        "state": state,
-        "reason": {"zh": _masked(reason_zh or reason), "en": _masked(reason)},
-        **{name: _text(known.get(name)) for name in ("since", "last_look_at", "usable")},
-        "clock_ok": bool(known["clock_ok"]) if "clock_ok" in known else None,
-        "codec": _text(known.get("codec")),
-        **{name: _count(known.get(name)) for name in ("width", "height")},
-        "counts": {name: _count(known.get(name)) or 0 for name in _COUNTS},
-        "snapshot": f"/v1/cameras/{camera.id}/snapshot.jpg" if known.get("last_look_at") else None,
+        "state": known.state,
+        "reason": {"zh": known.reason_zh, "en": known.reason},
+        **{name: _text(told.get(name)) for name in ("since", "last_look_at", "usable")},
+        "clock_ok": bool(told["clock_ok"]) if "clock_ok" in told else None,
+        "codec": _text(told.get("codec")),
+        **{name: _count(told.get(name)) for name in ("width", "height")},
+        "counts": {name: count_of(known, name) for name in _COUNTS},
+        "snapshot": f"/v1/cameras/{camera.id}/snapshot.jpg" if told.get("last_look_at") else None,
     }
 
 
-def _masked(reason: Any) -> str:
-    return _ADDRESS.sub("…", str(reason))[:200]
+def count_of(known: Known, name: str) -> int:
+    """One of ingest's counts, 0 when it said none."""
+    return _count(known.told.get(name)) or 0
 
 
 def _text(value: Any) -> str | None:
-    return None if value is None else _masked(value)
+    return None if value is None else masked(value)
 
 
 def _count(value: Any) -> int | None:

@@ -6,22 +6,28 @@ import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
 
-from events_api.parts import Given, Parts, Reader, heartbeats, is_fresh
+from events_api.camera_overview import STATES
+from events_api.parts import Given, Parts, Reader
 from events_api.problems import Problem
-from events_api.routes.cameras import STATES, all_shown
+from events_api.routes.cameras import count_of
+from events_api.routes.configuration import standings
 from events_api.routes.overview import figures
+from events_api.signs import heartbeats, is_fresh
 
 router = APIRouter(tags=["health"])
 
 _SMALL_LAG = 2000  # offsets; the topics share them, so the view is ready a little before it is level
+_SCRAPED_EACH = 1000  # cameras; more of them would make a scrape of megabytes
+_MOST_REASONS = 200
 _BUCKETS = (0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 10.0, 15.0, 30.0, 60.0)
 
 
@@ -41,10 +47,16 @@ def readyz(given: Given) -> JSONResponse:
 
 
 @router.get("/metrics", response_class=Response)
-def metrics(request: Request, given: Given, _: Reader) -> Response:
-    """Prometheus text."""
+def metrics(
+    request: Request,
+    given: Given,
+    _: Reader,
+    cameras: Annotated[Literal["each", "summed"] | None, Query(description="figures of each camera, or sums only")] = None,
+) -> Response:
+    """Prometheus text. Above 1,000 cameras the figures of each one are left out, unless they are asked for."""
     registry = CollectorRegistry()
-    registry.register(_Figures(given, streams=len(request.app.state.streams)))
+    each_camera = len(given.cameras) <= _SCRAPED_EACH if cameras is None else cameras == "each"
+    registry.register(_Figures(given, streams=len(request.app.state.streams), each_camera=each_camera))
     return Response(generate_latest(registry), headers={"content-type": CONTENT_TYPE_PLAIN_0_0_4})
 
 
@@ -72,9 +84,8 @@ def _unready(given: Parts) -> list[str]:
 class _Figures(Collector):
     """Counted when asked for, from what is stored: a restart loses no figure and none is counted twice."""
 
-    def __init__(self, given: Parts, *, streams: int) -> None:
-        self._given = given
-        self._streams = streams
+    def __init__(self, given: Parts, *, streams: int, each_camera: bool = True) -> None:
+        self._given, self._streams, self._each_camera = given, streams, each_camera
 
     def collect(self) -> Iterator[Metric]:
         given = self._given
@@ -108,16 +119,22 @@ class _Figures(Collector):
         return family
 
     def _cameras(self) -> Iterator[Metric]:
-        cameras = all_shown(self._given)
+        overview = self._given.overview.now()
         states = GaugeMetricFamily("citybrain_cameras", "Cameras by state.", labels=["state"])
-        found = Counter(camera["state"] for camera in cameras)
         for state in (*STATES, "unknown"):
-            states.add_metric([state], found[state])
+            states.add_metric([state], overview.counts.get(state, 0))
         yield states
+        reasons = GaugeMetricFamily("citybrain_cameras_in_trouble", "Why not.", labels=["state", "reason"])
+        troubled = Counter((known.state, known.reason) for known in overview.cameras if known.state != "live")
+        for (state, reason), count in troubled.most_common(_MOST_REASONS):
+            reasons.add_metric([state, reason], count)
+        yield reasons
+        if not self._each_camera:
+            return
         for name, what in (("looks", "Looks taken."), ("overtaken", "Frames a newer one overtook.")):
             family = CounterMetricFamily(f"citybrain_camera_{name}", what, labels=["camera"])
-            for camera in cameras:
-                family.add_metric([camera["id"]], camera["counts"][name])
+            for known in overview.cameras:
+                family.add_metric([known.camera.id], count_of(known, name))
             yield family
 
     def _reported(self) -> Iterator[Metric]:
@@ -126,6 +143,12 @@ class _Figures(Collector):
         for beat in heartbeats(self._given.hot):
             beats.add_metric([beat.name], (now - beat.at).total_seconds())
         yield beats
+        refused = GaugeMetricFamily(
+            "citybrain_configuration_refused", "Whether the configuration on disk is refused.", labels=["process"]
+        )
+        for standing in standings(self._given.hot):
+            refused.add_metric([standing["process"]], standing["refused_since"] is not None)
+        yield refused
         families: dict[str, Metric] = {}
         for name, figure in sorted(figures(self._given).items()):
             metric = "citybrain_" + re.sub(r"[^a-z0-9_]", "_", name.lower())

@@ -12,9 +12,10 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
 from citybrain.clock import iso
-from events_api.parts import Given, Parts, Viewer, heartbeats
-from events_api.routes.cameras import all_shown
+from events_api.parts import Given, Parts, Viewer
+from events_api.routes.configuration import refused_since
 from events_api.schemas import SceneList, Stats, answers
+from events_api.signs import heartbeats
 
 router = APIRouter(tags=["overview"])
 
@@ -56,7 +57,7 @@ def stats(given: Given, _: Viewer) -> JSONResponse:
             "cursor": str(given.store.cursor()),
             "cases": dict(by_state),
             "scenes": dict(by_scene),
-            "cameras": dict(Counter(camera["state"] for camera in all_shown(given))),
+            "cameras": dict(given.overview.now().counts),
             "latency": {
                 "count": len(latencies),
                 "p50_s": percentile(latencies, 0.50),
@@ -64,6 +65,7 @@ def stats(given: Given, _: Viewer) -> JSONResponse:
                 "within_10s": sum(1 for latency in latencies if latency <= TEN_SECONDS),
             },
             "view": {"lag": given.projector.lag(), "set_aside": given.store.set_aside()},
+            "configuration_refused_since": refused_since(given.hot),
             "figures": figures(given),
         }
     )

@@ -26,7 +26,7 @@ from citybrain.domain.geometry import Box
 from citybrain.wire import dumps
 from events_api.security import Role
 from ingest.remux import in_mp4
-from tests.services.api_city import City, case, event, posted, serving
+from tests.services.api_city import City, camera, case, event, posted, serving
 from tests.unit.ingest.footage import footage
 
 FLAGS = (
@@ -316,6 +316,34 @@ def test_everything_is_said_in_both_languages(city, wall):
     assert wall.ask("document.documentElement.lang") == "zh-CN"
     wall.press("l")
     wall.until("document.querySelector('.row').innerText.includes('Illegal parking')")
+
+
+def test_of_thousands_of_cameras_those_in_trouble_are_shown_and_any_cases_camera_has_its_name(tmp_path, browser):
+    city = City(tmp_path, cameras=300)
+    try:
+        city.beat()
+        city.hot.put("camera/gd-0250", dumps({"state": "lost", "reason": "unreachable", "reason_zh": "网络不可达"}))
+        city.hot.put("configuration/api/0", dumps({"revision": "c0ffee", "refused_since": "2026-11-21T08:00:00.000Z"}))
+        city.cameras[280] = camera(281, "老桥", "Old bridge")
+        with serving(city.app()) as url:
+            wall = Wall(browser, url).opened()
+            wall.until("document.querySelector('#cameras li')?.dataset.camera === 'gd-0250'")
+            assert wall.ask("document.querySelectorAll('#cameras li').length") == 41
+            assert wall.text("#cameras .more") == "260 more"
+            wall.until("document.querySelector('[data-figure=cameras]')?.innerText.includes('0/300')")
+            assert "refused since" in wall.text("[data-figure=configuration]")
+            told = fresh(city, 1, camera="gd-0281")
+            city.file(told, fresh(city, 2, camera="gd-removed"))
+            wall.until(
+                f"document.querySelector('.row[data-case=\"{told.id}\"]')?.innerText.includes('Old bridge · kerb')"
+            )
+            wall.until("document.querySelector('#detail').innerText.includes('gd-removed')")
+            wall.press("l")
+            wall.until(f"document.querySelector('.row[data-case=\"{told.id}\"]')?.innerText.includes('老桥 · kerb')")
+            wall.press("l")
+            browser.get("about:blank")
+    finally:
+        city.close()
 
 
 def test_a_lost_connection_shows_and_is_caught_up_without_a_gap(city, browser):

@@ -11,7 +11,7 @@ import pytest
 from citybrain.domain.case import CaseAction, CaseEventType, CaseState, Light
 from events_api.problems import KINDS
 from events_api.routes import health
-from events_api.routes.cameras import STATES
+from events_api.camera_overview import STATES
 from events_api.routes.overview import percentile
 
 ROOT = Path(__file__).parents[3]
