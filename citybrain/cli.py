@@ -212,5 +212,7 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("name", metavar="NAME", help="endtoend, chaos, …; `list` names them")
     bench.add_argument("--json", action="store_true", help="as JSON")
     bench.add_argument("--minutes", type=float, metavar="N", help="how long to run, where that can be chosen")
+    bench.add_argument("--seconds", type=float, metavar="N", help="how long each step lasts, where there are steps")
+    bench.add_argument("--only", action="append", metavar="PART", help="a part of it, where it has parts; several times")
     bench.add_argument("--clips", type=Path, metavar="DIR", help="the folder of public clips, for `clips` and `looks`")
     return parser

@@ -61,8 +61,10 @@ class DemoCity:
         return f"http://127.0.0.1:{self.ports.desk}"
 
     def build_footage(self, progress: Callable[[str, float], None]) -> list[Path]:
-        """Compose and encode the clips that are missing or out of date."""
+        """Compose and encode the clips that are missing or out of date; without timelines, those that lie there are shown."""
         self.footage.mkdir(parents=True, exist_ok=True)
+        if not (self.config / "footage").is_dir():
+            return sorted(self.footage.glob("*.mp4"))
         return footage_clip.build(self.config / "footage", self.footage, progress=progress)
 
     def environment(self) -> Mapping[str, str]:
