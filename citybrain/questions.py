@@ -24,6 +24,7 @@ class Questions:
     def __init__(self, scenes: Iterable[Scene], cameras: Mapping[str, Camera]) -> None:
         self._scenes: Sequence[Scene] = ()
         self._attentive: frozenset[str] = frozenset()
+        self._filmed: frozenset[str] = frozenset()
         self._cameras: Mapping[str, Camera] = {}
         self._states: dict[str, CameraState] = {}
         self.adopt(scenes, cameras)
@@ -32,10 +33,11 @@ class Questions:
         """Ask by other scenes from now on; what is known of cameras that stay is kept."""
         self._scenes, self._cameras = tuple(scenes), cameras
         self._attentive = frozenset(each.id for each in self._scenes if each.attention)
+        self._filmed = frozenset(each.id for each in self._scenes if each.file.clip)
         self._states = {camera: state for camera, state in self._states.items() if camera in cameras}
 
     def after(self, seen: Detections) -> tuple[tuple[str, ...], tuple[Began, ...]]:
-        """The scenes with an open question on the camera after this look, and the episodes that it confirmed."""
+        """The scenes with an open question on the camera after this look, and the episodes that it confirmed and that are to be filmed."""
         state, changes = advance_camera(
             self._states.get(seen.camera, CameraState()),
             replace(seen, captured_at=_as_told(seen.captured_at)),
@@ -47,7 +49,7 @@ class Questions:
         began = tuple(
             Began(each.scene, each.zone, each.place, each.locality, each.began_at, each.at)
             for each in changes
-            if each.kind is ChangeKind.BEGAN
+            if each.kind is ChangeKind.BEGAN and each.scene in self._filmed
         )
         return tuple(sorted(asks & self._attentive)), began
 

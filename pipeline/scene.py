@@ -88,6 +88,7 @@ class SceneFile(Section):
     min_seen: float = Field(default=0.5, ge=0, le=1)
     patience: SomeDuration | None = None
     attention: Duration | None = None
+    clip: bool = True
     inhibited_by: tuple[str, ...] = ()
     group: Grouping = Grouping()
     case: CaseTerms
@@ -99,7 +100,7 @@ class Scene:
     """A scene ready to judge: what its file at `path` says and the rule it chose.
 
     `revision` is a hash of what it judges by: its tests are no part of it, nor how often and how closely it wants to be
-    looked at, for the same looks come to the same cases whatever those say.
+    looked at or whether it is filmed, for the same looks come to the same cases whatever those say.
     """
 
     file: SceneFile
@@ -179,7 +180,7 @@ def load_file(path: Path, *, faults: list[Fault]) -> Scene | None:
     return Scene(file, rule, hashlib.sha256(said.encode()).hexdigest()[:8], shown)
 
 
-_NOT_JUDGED_BY = frozenset({"tests", "patience", "attention"})
+_NOT_JUDGED_BY = frozenset({"tests", "patience", "attention", "clip"})
 
 
 def _patience_faults(file: SceneFile, shown: str) -> list[Fault]:

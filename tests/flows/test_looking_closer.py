@@ -139,3 +139,9 @@ def test_a_configuration_that_is_adopted_keeps_what_is_known_of_cameras_that_sta
     questions.adopt([scene(FIRE)], {})
     questions.adopt([scene(FIRE)], {"gd-1": camera()})
     assert questions.after(next(looks))[0] == ("fire_risk",)
+
+
+def test_an_episode_of_a_scene_without_clips_is_not_told():
+    watching = Watching(fire(2.0), scene(FIRE, clip=False)).run(20)
+    assert watching.began == []
+    assert watching.attended_s > 0
