@@ -37,7 +37,7 @@ class Questions:
         self._states = {camera: state for camera, state in self._states.items() if camera in cameras}
 
     def after(self, seen: Detections) -> tuple[tuple[str, ...], tuple[Began, ...]]:
-        """The scenes with an open question on the camera after this look, and the episodes that it confirmed and that are to be filmed."""
+        """The scenes with an open question on the camera after this look, and the episodes to be filmed that it confirmed."""
         state, changes = advance_camera(
             self._states.get(seen.camera, CameraState()),
             replace(seen, captured_at=_as_told(seen.captured_at)),
