@@ -179,7 +179,7 @@ def test_a_clip_comes_after_the_case_and_plays_where_the_picture_was(city, wall)
     assert wall.ask("document.querySelector('#detail figure video')") is None, "the picture stays until someone asks"
     assert wall.ask("document.querySelector('.row img').naturalWidth > 0"), "the list shows the picture"
     assert "11 s" in wall.text("#detail .views .play")
-    assert "clip added" in wall.text("#detail .timeline")
+    wall.until("document.querySelector('#detail .timeline').innerText.includes('clip added')")
     wall.browser.find_element(By.CSS_SELECTOR, "#detail .views button:last-child").click()
     wall.until("document.querySelector('#detail figure video')?.currentTime > 0.3")
     video = "document.querySelector('#detail figure video')"
