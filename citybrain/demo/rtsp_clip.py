@@ -35,10 +35,16 @@ class Clip:
     samples: tuple[Sample, ...]
     duration_s: float
 
+    def place(self, elapsed_s: float) -> tuple[int, int]:
+        """The first sample due at or after a time since the epoch: its round, and its index."""
+        around, within = divmod(elapsed_s, self.duration_s)
+        index = bisect.bisect_left(self.samples, within, key=lambda each: each.send_s)
+        return (int(around), index) if index < len(self.samples) else (int(around) + 1, 0)
+
     def after(self, elapsed_s: float) -> Iterator[tuple[float, Sample]]:
         """Every sample due at or after a time since the epoch, for ever, with the time at which its round began."""
-        around, within = divmod(elapsed_s, self.duration_s)
-        index = bisect.bisect_left([each.send_s for each in self.samples], within)
+        rounds, index = self.place(elapsed_s)
+        around = float(rounds)
         while True:
             for each in self.samples[index:]:
                 yield around * self.duration_s, each

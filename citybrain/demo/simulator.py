@@ -5,7 +5,7 @@
     rtsp://127.0.0.1:8554/street~12.4    the same 12.4 s ahead: many cameras of one clip, not in step
     rtsp://127.0.0.1:8554/street?fault=loss:0.02      (see rtsp_faults.py)
 
-Pictures are never coded anew: what the clip holds is what is sent, at some 0.5 CPU-ms per second and viewer.
+Pictures are never coded anew: what the clip holds is what is sent, at some 0.3 CPU-ms per second and viewer.
 """
 
 from __future__ import annotations
@@ -13,18 +13,23 @@ from __future__ import annotations
 import argparse
 import asyncio
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
+import uvloop
+
 from citybrain.clock import Clock, SystemClock, instant
-from citybrain.demo.rtsp_channel import Channel
+from citybrain.demo.rtsp_channel import Channel, Track, Viewer
 from citybrain.demo.rtsp_clip import ENDINGS, Clip, read_clip
 from citybrain.demo.rtsp_faults import CameraFault, read_fault
 from citybrain.demo.rtsp_login import Login
 from citybrain.demo.rtsp_session import Session
+
+_PACE_S = 0.01
 
 
 class Simulator:
@@ -47,6 +52,10 @@ class Simulator:
         self.epoch = epoch or self._clock.now()
         self._faults = {name: [read_fault(text)] for name, text in (faults or {}).items()}
         self._channels: dict[str, Channel] = {}
+        self._tracks: dict[str, Track] = {}
+        self._sent: Counter[str] = Counter()
+        self._playing: dict[Viewer, str] = {}
+        self._pacing: asyncio.Task[None] | None = None
         self._shown_as: dict[str, str] = {}
         self._dark_until: dict[str, float] = {}
         self._server: asyncio.Server | None = None
@@ -63,14 +72,15 @@ class Simulator:
 
     async def start(self) -> None:
         """Listen. `port` is then the real one."""
-        self._server = await asyncio.start_server(self._connected, self.host, self.port)
+        self._server = await asyncio.start_server(self._connected, self.host, self.port, backlog=2048)
         self.port = self._server.sockets[0].getsockname()[1]
+        self._pacing = asyncio.create_task(self._pace())
 
     async def close(self) -> None:
         """Stop listening and drop everybody."""
         if self._server is not None:
             self._server.close()
-        tasks = [*self._sessions, *(each.task for each in self._channels.values() if each.task)]
+        tasks = [*self._sessions, *([self._pacing] if self._pacing else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -109,22 +119,30 @@ class Simulator:
     async def recode(self, name: str, to: str) -> None:
         """From now on the camera sends another clip: who watches is not told, who comes is described the new one."""
         self._shown_as[name] = to
-        clip = await asyncio.to_thread(self._find, to)
-        if clip is not None and name in self._channels:
-            self._channels[name].show(clip)
+        track = await asyncio.to_thread(self._track, to)
+        if track is not None and name in self._channels:
+            self._channels[name].show(track)
 
     def viewers(self, name: str) -> int:
         return len(self._channels[name].viewers) if name in self._channels else 0
+
+    def keyframes(self) -> dict[str, int]:
+        """How many keyframes were sent, by the name that was asked for."""
+        sent = self._sent.copy()
+        for viewer, name in self._playing.items():
+            sent[name] += viewer.keyframes
+        return dict(sent)
 
     # -- what connections ask (rtsp_session.City) ---------------------------------------------------------------------
 
     async def channel(self, name: str) -> Channel | None:
         if name not in self._channels:
             shown, ahead = _ahead(self._shown_as.get(name, name))
-            clip = await asyncio.to_thread(self._find, shown)
-            if clip is None:
+            track = await asyncio.to_thread(self._track, shown)
+            if track is None:
                 return None
-            self._channels.setdefault(name, Channel(clip, self.epoch - ahead, self._clock, self._find))
+            epoch_s = (self.epoch - ahead).timestamp()
+            self._channels.setdefault(name, Channel(track, epoch_s, self._clock, self._find))
         return self._channels[name]
 
     def faults(self, name: str) -> list[CameraFault]:
@@ -133,10 +151,33 @@ class Simulator:
     def is_dark(self, name: str) -> bool:
         return self._clock.monotonic() < self._dark_until.get(name, -math.inf)
 
+    def play(self, channel: Channel, viewer: Viewer, name: str) -> None:
+        for over in [each for each in self._playing if each.transport.is_closing()]:
+            self._sent[self._playing.pop(over)] += over.keyframes
+        self._playing[viewer] = name
+        channel.join(viewer)
+
+    def now_s(self) -> float:
+        return self._clock.monotonic()
+
+    async def _pace(self) -> None:
+        while True:
+            wall_s = self._clock.now().timestamp()
+            for channel in list(self._channels.values()):
+                channel.pace(wall_s)
+            await asyncio.sleep(_PACE_S)
+
+    def _track(self, name: str) -> Track | None:
+        if name not in self._tracks:
+            clip = self._find(name)
+            if clip is None:
+                return None
+            self._tracks.setdefault(name, Track(clip))
+        return self._tracks[name]
+
     def _find(self, name: str) -> Clip | None:
-        for each in self._channels.values():
-            if each.clip.name == name:
-                return each.clip
+        if name in self._tracks:
+            return self._tracks[name].clip
         path = next(
             (self._folder / (name + ending) for ending in ENDINGS if (self._folder / (name + ending)).is_file()), None
         )
@@ -188,7 +229,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--fault", action="append", default=[], metavar="NAME=FAULT", help="see citybrain.demo.rtsp_faults"
     )
     with suppress(KeyboardInterrupt):
-        asyncio.run(_serve(parser.parse_args(arguments)))
+        uvloop.run(_serve(parser.parse_args(arguments)))
     return 0
 
 
