@@ -179,6 +179,11 @@ class Camera(Answer):
     since: Instant | None
     last_look_at: Instant | None
     usable: str | None
+    staleness_s: float | None = Field(
+        description="for how long it went unseen at most within the last half minute to minute, the present included"
+    )
+    patience_s: float | None = Field(description="for how long the scenes that judge it let it go unseen")
+    late: bool = Field(description="it goes unseen for a quarter longer than that, or more")
     clock_ok: bool | None
     codec: str | None
     width: int | None

@@ -122,11 +122,12 @@ class Telling:
         self._hot.put("heartbeat/ingest/0", beat, ttl=STATE_TTL)
 
 
-def _age(each: Watched, now_s: float) -> dict[str, float | None]:
+def _age(each: Watched, now_s: float) -> dict[str, float | bool | None]:
     longest = each.state.staleness.longest(now_s)
     return {
         "staleness_s": None if longest is None else round(longest, 1),
         "patience_s": each.patience.total_seconds(),
+        "late": each.state.staleness.late(each.patience.total_seconds(), now_s),
     }
 
 

@@ -88,6 +88,9 @@ def shown(known: Known) -> dict[str, Any]:
         "state": known.state,
         "reason": {"zh": known.reason_zh, "en": known.reason},
         **{name: _text(told.get(name)) for name in ("since", "last_look_at", "usable")},
+        "staleness_s": _seconds(known, "staleness_s"),
+        "patience_s": _seconds(known, "patience_s"),
+        "late": known.state != "unknown" and told.get("late") is True,
         "clock_ok": bool(told["clock_ok"]) if "clock_ok" in told else None,
         "codec": _text(told.get("codec")),
         **{name: _count(told.get(name)) for name in ("width", "height")},
@@ -99,6 +102,17 @@ def shown(known: Known) -> dict[str, Any]:
 def count_of(known: Known, name: str) -> int:
     """One of ingest's counts, 0 when it said none."""
     return _count(known.told.get(name)) or 0
+
+
+def staleness_of(known: Known) -> float | None:
+    """How long the camera went unseen at most, lately; None when that is not known."""
+    return _seconds(known, "staleness_s")
+
+
+def _seconds(known: Known, name: str) -> float | None:
+    value = known.told.get(name)
+    # What nobody renews is not known, and not what it was.
+    return float(value) if isinstance(value, int | float) and known.state != "unknown" else None
 
 
 def _text(value: Any) -> str | None:

@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 from events_api.camera_overview import STATES
 from events_api.parts import Given, Parts, Reader
 from events_api.problems import Problem
-from events_api.routes.cameras import count_of
+from events_api.routes.cameras import count_of, staleness_of
 from events_api.routes.configuration import standings
 from events_api.routes.overview import figures
 from events_api.signs import heartbeats, is_fresh
@@ -136,6 +136,11 @@ class _Figures(Collector):
             for known in overview.cameras:
                 family.add_metric([known.camera.id], count_of(known, name))
             yield family
+        staleness = GaugeMetricFamily("citybrain_camera_staleness_seconds", "Unseen, lately.", labels=["camera"])
+        for known in overview.cameras:
+            if (unseen_s := staleness_of(known)) is not None:
+                staleness.add_metric([known.camera.id], unseen_s)
+        yield staleness
 
     def _reported(self) -> Iterator[Metric]:
         beats = GaugeMetricFamily("citybrain_heartbeat_age_seconds", "Since a process reported.", labels=["process"])

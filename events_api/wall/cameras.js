@@ -88,6 +88,8 @@ export class CameraStrip {
     name.textContent = text(camera.name) || camera.id;
     const reason = text(camera.reason);
     why.textContent = t(`camera.${camera.state}`) + (reason && camera.state !== "live" ? ` · ${reason}` : "");
+    // Too much to look at makes a camera late, not untrue: it says how old its picture gets.
+    if (camera.late) why.textContent += ` · ${t("camera.late", { age: Math.round(camera.staleness_s), patience: camera.patience_s })}`;
     tile.title = `${camera.id} · ${name.textContent} · ${why.textContent}`;
     return tile;
   }

@@ -183,6 +183,20 @@ def test_a_camera_does_not_look_alive_when_ingest_has_died(city, http):
     assert (shown["state"], shown["reason"]["en"]) == ("unknown", "ingest is silent")
 
 
+def test_a_camera_says_how_long_it_goes_unseen_and_how_long_it_may(city, http):
+    told = {"id": "gd-0001", "state": "live", "staleness_s": 7.4, "patience_s": 2.0, "late": True}
+    city.hot.put("camera/gd-0001", dumps(told))
+    city.beat("ingest", late=1)
+    shown = http.get("/v1/cameras/gd-0001").json()
+    assert (shown["state"], shown["staleness_s"], shown["patience_s"], shown["late"]) == ("live", 7.4, 2.0, True)
+    lines = http.get("/metrics").text.splitlines()
+    assert 'citybrain_camera_staleness_seconds{camera="gd-0001"} 7.4' in lines
+    assert not [line for line in lines if line.startswith('citybrain_camera_staleness_seconds{camera="gd-0002"')]
+    city.beat("ingest", at=city.clock.now() - timedelta(minutes=1))
+    shown = http.get("/v1/cameras/gd-0001").json()
+    assert (shown["staleness_s"], shown["late"]) == (None, False), "what nobody renews is not known"
+
+
 def test_torn_hot_values_cost_comfort_only(city, http):
     city.hot.put("camera/gd-0001", b"{torn")
     city.hot.put("camera/gd-0002", b"[]")

@@ -304,8 +304,11 @@ def test_everything_is_said_in_both_languages(city, wall):
     unseen_since = SystemClock().now() - timedelta(minutes=14)
     city.file(fresh(city, 1, unseen_since=unseen_since))
     city.hot.put("camera/gd-0002", dumps({"state": "refused", "reason": "wrong password", "reason_zh": "密码错误"}))
+    seldom = {"state": "live", "staleness_s": 7.4, "patience_s": 2.0, "late": True}
+    city.hot.put("camera/gd-0001", dumps(seldom))
     wall.see(case(1).id)
     wall.until("document.querySelector('#cameras').innerText.includes('refused · wrong password')")
+    wall.until("document.querySelector('#cameras').innerText.includes('live · seen each 7 s instead of 2 s')")
     assert "unseen for 14 min" in wall.text(".row")
     wall.press("l")
     wall.until("document.querySelector('.row').innerText.includes('机动车乱停放')")
@@ -313,6 +316,7 @@ def test_everything_is_said_in_both_languages(city, wall):
     assert "已 14 分钟看不到" in page
     assert "关上中路口" in page
     wall.until("document.querySelector('#cameras').innerText.includes('拒绝连接 · 密码错误')")
+    wall.until("document.querySelector('#cameras').innerText.includes('在线 · 每 7 秒查看一次，应为 2 秒')")
     assert wall.ask("document.documentElement.lang") == "zh-CN"
     wall.press("l")
     wall.until("document.querySelector('.row').innerText.includes('Illegal parking')")
