@@ -83,7 +83,7 @@ def _demo() -> Iterator[tuple[str, Shot]]:
 def _clips(folder: Path) -> Iterator[tuple[str, Shot]]:
     for path in sorted(each for each in folder.iterdir() if each.suffix in (".mp4", ".avi", ".mkv")):
         kept = [
-            _as_bgr(picture)
+            as_bgr(picture)
             for _, picture in islice(pictures(path, start=START, every=timedelta(milliseconds=500)), 60)
         ]
         yield path.stem, lambda look, kept=kept: kept[_to_and_fro(look, len(kept))]  # type: ignore[misc]
@@ -95,7 +95,7 @@ def _to_and_fro(look: int, count: int) -> int:
     return turn if turn < count else 2 * count - 2 - turn
 
 
-def _as_bgr(picture: Picture) -> Bgr:
+def as_bgr(picture: Picture) -> Bgr:
     height, width = picture.height // 2 * 2, picture.width // 2 * 2
     chroma = [plane[: height // 2, : width // 2].reshape(-1) for plane in (picture.u, picture.v)]
     planar = np.concatenate([picture.y[:height, :width].reshape(-1), *chroma]).reshape(height * 3 // 2, width)

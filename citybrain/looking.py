@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 EVIDENCE_WIDTH, EVIDENCE_QUALITY = 1280, 82
 LATEST_WIDTH, LATEST_QUALITY, LATEST_EVERY = 640, 70, timedelta(seconds=1)
+LATEST_A_SECOND = 20
+"""Latest pictures of one worker: with very many cameras each is renewed less often, or showing would cost more than looking."""
 BASELINE_EVERY = timedelta(minutes=1)
 ACCEPTED_WITHIN = timedelta(seconds=10)
 """How long it may take until a view that people accepted is learnt."""
@@ -184,7 +186,7 @@ class Looking:
         self._configuration = configuration
         self._settings: Mapping[str, CameraSettings] = {each.id: each for each in configuration.cameras}
         scenes = configuration.scenes.values()
-        self._concerning = frozenset().union(*(each.rule.labels for each in scenes))
+        self._concerning: dict[str, frozenset[str]] = {}
         self._remembered = frozenset().union(*(each.rule.labels for each in scenes if each.rule.per_object))
 
     def _close(self, opened: Mapping[str, _Opened]) -> None:
@@ -192,9 +194,9 @@ class Looking:
             each.detector.close()
 
     def _inferred(self, base: Detections, glance: Glance, answer: tuple[Detection, ...]) -> Detections:
-        eye = self._eyes[glance.camera]
-        eye.missed = eye.audited and eye.last is not None and is_miss(eye.last.detections, answer, self._concerning)
-        concerned = any(each.label in self._concerning for each in answer)
+        eye, concerning = self._eyes[glance.camera], self._concerns(glance.camera)
+        eye.missed = eye.audited and eye.last is not None and is_miss(eye.last.detections, answer, concerning)
+        concerned = any(each.label in concerning for each in answer)
         evidence = None
         # A picture is also kept when something was there a moment ago: it may be the one that shows it gone.
         if self._evidence is not None and (concerned or eye.concerned):
@@ -216,13 +218,17 @@ class Looking:
         if self._hot is None:
             return
         eye = self._eyes[glance.camera]
-        if eye.latest_at is None or glance.captured_at - eye.latest_at >= LATEST_EVERY:
+        every = max(LATEST_EVERY, timedelta(seconds=len(self._eyes) / LATEST_A_SECOND))
+        if eye.latest_at is None or glance.captured_at - eye.latest_at >= every:
             eye.latest_at = glance.captured_at
             image = jpeg.encode(glance.picture, width=LATEST_WIDTH, quality=LATEST_QUALITY)
             self._hot.put(f"picture/{glance.camera}", image)
         if seen.usable is Usable.OK and (
             eye.baseline_at is None or glance.captured_at - eye.baseline_at >= BASELINE_EVERY
         ):
+            if eye.baseline_at is not None and self._hot.get(f"baseline/{glance.camera}") == b"":
+                eye.asked_at = None  # people have accepted another view since: what is known of this one must not come back
+                return
             eye.baseline_at = glance.captured_at
             self._hot.put(f"baseline/{glance.camera}", eye.usability.baseline)
 
@@ -232,6 +238,13 @@ class Looking:
             gate = Gate(settings.reaffirm_for) if settings.gate else None
             self._eyes[camera] = _Eye(self._usability(camera), gate)
         return self._eyes[camera]
+
+    def _concerns(self, camera: str) -> frozenset[str]:
+        """The labels that mean something on this camera: a car is nothing to keep a picture of where nobody may park badly."""
+        if camera not in self._concerning:
+            labels = (each.rule.labels for each in self._configuration.scenes_of(camera))
+            self._concerning[camera] = frozenset().union(*labels)
+        return self._concerning[camera]
 
     def _accepted(self, glance: Glance) -> _Eye:
         """The camera's eye; one that learns its view anew when people have accepted another: they emptied the baseline."""

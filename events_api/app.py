@@ -22,6 +22,7 @@ from events_api.ports import CaseStore, DeadLetters, SceneInfo
 from events_api.projector import Projector
 from events_api.registry import Registry
 from events_api.routes import cameras as camera_routes
+from events_api.routes import views as view_routes
 from events_api.routes import cases, configuration, dispatch, events, health, overview, page, session
 from events_api.routes import evidence as evidence_routes
 from events_api.security import Keys
@@ -96,7 +97,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
 
 def _v1() -> APIRouter:
     router = APIRouter(prefix="/v1")
-    for module in (cases, events, camera_routes, overview, configuration, evidence_routes, dispatch, session):
+    for module in (cases, events, camera_routes, view_routes, overview, configuration, evidence_routes, dispatch, session):
         router.include_router(module.router)
     return router
 

@@ -179,6 +179,7 @@ class Camera(Answer):
     since: Instant | None
     last_look_at: Instant | None
     usable: str | None
+    findings: list[Text] = Field(description="what a person should see to although the camera still sees")
     staleness_s: float | None = Field(
         description="for how long it went unseen at most within the last half minute to minute, the present included"
     )

@@ -91,6 +91,7 @@ def shown(known: Known) -> dict[str, Any]:
         "staleness_s": _seconds(known, "staleness_s"),
         "patience_s": _seconds(known, "patience_s"),
         "late": known.state != "unknown" and told.get("late") is True,
+        "findings": _findings(known),
         "clock_ok": bool(told["clock_ok"]) if "clock_ok" in told else None,
         "codec": _text(told.get("codec")),
         **{name: _count(told.get(name)) for name in ("width", "height")},
@@ -113,6 +114,12 @@ def _seconds(known: Known, name: str) -> float | None:
     value = known.told.get(name)
     # What nobody renews is not known, and not what it was.
     return float(value) if isinstance(value, int | float) and known.state != "unknown" else None
+
+
+def _findings(known: Known) -> list[dict[str, str]]:
+    said = known.told.get("findings")
+    found = [each for each in said if isinstance(each, dict)] if isinstance(said, list) else []
+    return [{word: masked(each.get(word, "")) for word in ("zh", "en")} for each in found]
 
 
 def _text(value: Any) -> str | None:

@@ -90,6 +90,7 @@ export class CameraStrip {
     why.textContent = t(`camera.${camera.state}`) + (reason && camera.state !== "live" ? ` · ${reason}` : "");
     // Too much to look at makes a camera late, not untrue: it says how old its picture gets.
     if (camera.late) why.textContent += ` · ${t("camera.late", { age: Math.round(camera.staleness_s), patience: camera.patience_s })}`;
+    for (const each of camera.findings) why.textContent += ` · ${text(each)}`;
     tile.title = `${camera.id} · ${name.textContent} · ${why.textContent}`;
     return tile;
   }

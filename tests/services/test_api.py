@@ -428,6 +428,13 @@ def test_dead_letters_are_shown_and_sent_again(city, http):
     problem(http.post("/v1/dispatch/dead-letters/other/resend"), 404, "no-such-dead-letter")
 
 
+def test_a_view_that_is_accepted_is_learnt_anew(city, http):
+    city.hot.put("baseline/gd-0001", b"how it looked")
+    assert http.post("/v1/cameras/gd-0001/view").status_code == 202
+    assert city.hot.get("baseline/gd-0001") == b""
+    problem(http.post("/v1/cameras/gd-9999/view"), 404, "no-such-camera")
+
+
 # -- refusing ---------------------------------------------------------------------------------------------------------
 
 

@@ -51,6 +51,7 @@ ALLOWED = {
     ("GET", "/metrics"): {"viewer", "operator", "engineer", "platform"},
     ("GET", "/v1/dispatch/dead-letters"): {"operator", "engineer"},
     ("POST", "/v1/dispatch/dead-letters/x/resend"): {"engineer"},
+    ("POST", "/v1/cameras/gd-0001/view"): {"engineer"},
     ("POST", ACT): {"operator", "engineer"},
     ("GET", "/v1/session"): {"viewer", "operator", "engineer", "platform"},
 }
