@@ -98,11 +98,11 @@ def _role(given: argparse.Namespace) -> int:
 # -- looking into one -------------------------------------------------------------------------------------------------
 
 
-def _lazily(name: str) -> Callable[[argparse.Namespace], int]:
-    """A command of `citybrain.commands`, imported when it is run: `--help` must not load a model runtime."""
+def _lazily(name: str, module: str = "citybrain.commands") -> Callable[[argparse.Namespace], int]:
+    """A command of such a module, imported when it is run: `--help` must not load a model runtime."""
 
     def run_it(given: argparse.Namespace) -> int:
-        command: Callable[[argparse.Namespace], int] = getattr(import_module("citybrain.commands"), name)
+        command: Callable[[argparse.Namespace], int] = getattr(import_module(module), name)
         return command(given)
 
     return run_it
@@ -133,6 +133,36 @@ def _count(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a number of at least 1, got {text!r}")
     return int(text)
+
+
+def _add_cameras(cameras: argparse.ArgumentParser, config: Callable[[argparse.ArgumentParser], None]) -> None:
+    actions = cameras.add_subparsers(dest="action", required=True, metavar="ACTION")
+
+    def action(name: str, run: str, about: str) -> argparse.ArgumentParser:
+        added = actions.add_parser(name, help=about, description=about[:1].upper() + about[1:] + ".")
+        added.set_defaults(run=_lazily(run, "citybrain.commands_cameras"))
+        config(added)
+        return added
+
+    listed = action("list", "listed", "the cameras as configured")
+    probe = action(
+        "probe", "probed", "open each, look at a picture of it, and say what it is; 1 when some do not answer"
+    )
+    for each in (listed, probe):
+        each.add_argument("--camera", metavar="ID", action="append", help="only this one; may be given again")
+        each.add_argument("--grid-cell", metavar="CODE", help="only those whose grid cell begins so")
+        each.add_argument("--text", metavar="TEXT", help="only those with this in their id or name")
+        each.add_argument("--json", action="store_true", help="as JSON lines")
+    probe.add_argument("--concurrency", type=_count, default=32, metavar="N", help="at once (default: %(default)s)")
+    imported = action(
+        "import", "imported", "a CSV of cameras into cameras/NAME.yaml, its passwords into cameras/NAME.env"
+    )
+    imported.add_argument("file", type=Path, metavar="FILE", help="CSV in UTF-8 or GB18030")
+    imported.add_argument("--name", metavar="NAME", help="of the file of cameras (default: the CSV's own)")
+    imported.add_argument("--crs", choices=("wgs84", "gcj02", "bd09"), default="wgs84", help="of rows that name none")
+    imported.add_argument("--replace", action="store_true", help="remove what the table does not name from that file")
+    imported.add_argument("--skip-faulty", action="store_true", help="import the other rows although some have faults")
+    imported.add_argument("--dry-run", action="store_true", help="say what would be done, and write nothing")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -196,11 +226,7 @@ def _parser() -> argparse.ArgumentParser:
     models.add_argument("action", choices=("list",))
     models.add_argument("--json", action="store_true", help="as JSON")
 
-    cameras = command("cameras", _lazily("cameras"), "the cameras of a configuration")
-    cameras.add_argument("action", choices=("list", "probe"), help="probe opens each and looks at one picture")
-    config(cameras)
-    cameras.add_argument("--camera", metavar="ID", help="only this one")
-    cameras.add_argument("--json", action="store_true", help="as JSON lines")
+    _add_cameras(commands.add_parser("cameras", help="the cameras of a configuration"), config)
 
     keys = command("keys", _lazily("keys"), "the keys that open the API to others")
     keys.add_argument("action", choices=("add", "list", "revoke"))
@@ -213,6 +239,8 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--json", action="store_true", help="as JSON")
     bench.add_argument("--minutes", type=float, metavar="N", help="how long to run, where that can be chosen")
     bench.add_argument("--seconds", type=float, metavar="N", help="how long each step lasts, where there are steps")
-    bench.add_argument("--only", action="append", metavar="PART", help="a part of it, where it has parts; several times")
+    bench.add_argument(
+        "--only", action="append", metavar="PART", help="a part of it, where it has parts; several times"
+    )
     bench.add_argument("--clips", type=Path, metavar="DIR", help="the folder of public clips, for `clips` and `looks`")
     return parser

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import sys
 from collections.abc import Iterable
-from contextlib import aclosing
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from citybrain import assembly, recordings, supervisor
 from citybrain.clock import Clock, SystemClock
-from citybrain.errors import CameraGone, ConfigError, Fault, Unreadable, UsageError
+from citybrain.errors import ConfigError, UsageError
 from citybrain.roles import DataFolder
 from citybrain.supervisor import Supervisor
 from citybrain.wire import write_case_event
 from detectors.registry import find_models, list_models
 from events_api.guard import is_loopback
 from events_api.security import Keys, Role
-from ingest import config as camera_config
-from ingest.config import CameraSettings
-from ingest.decode import Decoder
 
 DONE, FAILED, WRONG = 0, 1, 2
 PROBE = timedelta(seconds=12)
@@ -115,29 +109,8 @@ def models(given: argparse.Namespace) -> int:
             "licence": entry.licence,
             "card": entry.card,
         }
-        _tell(fields, as_json=given.json)
+        tell(fields, as_json=given.json)
     return DONE
-
-
-def cameras(given: argparse.Namespace) -> int:
-    """The cameras as configured, or what one picture of each shows of them."""
-    faults: list[Fault] = []
-    found = camera_config.load(given.config, faults)
-    if faults:
-        raise ConfigError(faults)
-    chosen = [each for each in found if given.camera in (None, each.id)]
-    if not chosen:
-        raise UsageError(f"--camera {given.camera}: no such camera; there are {', '.join(each.id for each in found)}")
-    if given.action == "list":
-        for each in chosen:
-            zones = [f"{zone.id} ({zone.kind})" for zone in each.camera.zones]
-            fields = {"id": each.id, "name": each.camera.name.as_dict(), "source": each.source, "url": each.masked_url}
-            _tell(fields | {"zones": zones}, as_json=given.json)
-        return DONE
-    probed = asyncio.run(_probe_all(chosen))
-    for result in probed:
-        _tell(asdict(result), as_json=given.json)
-    return DONE if all(result.state == "live" for result in probed) else FAILED
 
 
 def keys(given: argparse.Namespace) -> int:
@@ -147,7 +120,7 @@ def keys(given: argparse.Namespace) -> int:
     kept = Keys(data.keys, clock=SystemClock())
     if given.action == "list":
         for key in kept.all():
-            _tell({"name": key.name, "role": key.role.value}, as_json=False)
+            tell({"name": key.name, "role": key.role.value}, as_json=False)
         return DONE
     if not given.name:
         raise UsageError(f"keys {given.action}: name whose key")
@@ -163,63 +136,12 @@ def keys(given: argparse.Namespace) -> int:
     return DONE
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """What one picture told of a camera; `reason` when there was none."""
-
-    id: str
-    state: str
-    reason: str = ""
-    codec: str = ""
-    width: int = 0
-    height: int = 0
-    clock_ok: bool = False
-    seconds: float = 0.0
-
-
-async def _probe_all(chosen: list[CameraSettings]) -> list[Probe]:
-    most = asyncio.Semaphore(32)
-
-    async def one(settings: CameraSettings) -> Probe:
-        async with most:
-            return await _probe(settings)
-
-    return await asyncio.gather(*(one(each) for each in chosen))
-
-
-async def _probe(settings: CameraSettings) -> Probe:
-    clock = SystemClock()
-    began = clock.monotonic()
-    try:
-        async with asyncio.timeout(PROBE.total_seconds()), aclosing(camera_config.build(settings).frames()) as frames:  # type: ignore[type-var]  # sources yield from async generators
-            frame = await anext(frames)
-        picture = Decoder().decode(frame)
-    except CameraGone as error:
-        return Probe(settings.id, "lost", error.reason, seconds=round(clock.monotonic() - began, 2))
-    except TimeoutError:
-        return Probe(settings.id, "lost", "silent", seconds=PROBE.total_seconds())
-    except StopAsyncIteration:
-        return Probe(settings.id, "lost", "ended", seconds=round(clock.monotonic() - began, 2))
-    except Unreadable as error:
-        return Probe(settings.id, "unusable", str(error), seconds=round(clock.monotonic() - began, 2))
-    return Probe(
-        settings.id,
-        "live",
-        "",
-        frame.codec,
-        picture.width,
-        picture.height,
-        frame.clock_ok,
-        round(clock.monotonic() - began, 2),
-    )
-
-
 def _line(raw: bytes) -> None:
     sys.stdout.buffer.write(raw + b"\n")
     sys.stdout.buffer.flush()
 
 
-def _tell(fields: dict[str, Any], *, as_json: bool) -> None:
+def tell(fields: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(fields, ensure_ascii=False))
     else:

@@ -6,7 +6,7 @@ import re
 from urllib.parse import quote, unquote, urlsplit
 
 _USER_INFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^/?#\s]*@")
-_SECRET_VALUE = re.compile(
+SECRET_VALUE = re.compile(
     r"(?i)([?&;][^=&;\s]*(?:pass|pwd|psw|token|key|secret|auth|user|login|sign)[^=&;\s]*=)[^&;\s]*"
 )
 _VARIABLE = re.compile(r"\$\{\w+\}")
@@ -15,7 +15,7 @@ _VARIABLE = re.compile(r"\$\{\w+\}")
 def masked(url: str) -> str:
     """The address with `***` for user information, secret query values and every `${VARIABLE}` still in it."""
     shown = _USER_INFO.sub(r"\g<scheme>***@", _VARIABLE.sub("***", url))
-    return _SECRET_VALUE.sub(r"\1***", shown)
+    return SECRET_VALUE.sub(r"\1***", shown)
 
 
 def scrubbed(text: str, url: str) -> str:
