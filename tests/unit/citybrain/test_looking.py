@@ -1,0 +1,90 @@
+"""What a look leaves behind: a picture where it may become evidence, the latest one for people, and no more than that costs."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from citybrain import assembly
+from citybrain.evidence.files import FileEvidence
+from citybrain.hot.sqlite import SqliteHot
+from citybrain.looking import Glance, Looking
+from citybrain.ports import Picture
+
+GOOD = Path(__file__).parents[2] / "configs" / "folders" / "good"
+AT = datetime(2026, 11, 21, 8, tzinfo=UTC)
+CAMERA = """
+  - id: {id}
+    name: {id}
+    url: rtsp://127.0.0.1:8554/sub
+    zones: [{zones}]
+"""
+KERB = "{id: kerb, kind: no_parking, polygon: [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9], [0.1, 0.9]]}"
+
+
+def street(colour: tuple[int, int, int], *, seed: int = 0) -> Picture:
+    """A street that nothing is frozen in, with a rectangle of one colour (BGR) in its middle."""
+    image = np.random.default_rng(seed).integers(90, 150, (360, 640, 3), dtype=np.uint8)
+    image = cv2.GaussianBlur(image, (0, 0), 2)
+    cv2.rectangle(image, (10, 10), (630, 60), (200, 200, 200), -1)
+    cv2.rectangle(image, (240, 150), (400, 260), colour, -1)
+    planar = cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420)
+    u, v = planar[360:].reshape(2, 180, 320)
+    return Picture(planar[:360], u, v)
+
+
+CAR, FIRE = street((0, 255, 0)), street((0, 0, 255))
+
+
+@pytest.fixture
+def looking_at(tmp_path):
+    """What looks at the good folder's scenes with these cameras, the kerb's id first, and its hot store."""
+    opened = []
+
+    def make(*cameras: str, kerb: str = "") -> tuple[Looking, SqliteHot]:
+        folder = tmp_path / "config"
+        shutil.copytree(GOOD, folder)
+        said = [CAMERA.format(id=id, zones=KERB if id == kerb else "") for id in cameras]
+        (folder / "cameras.yaml").write_text("cameras:\n" + "".join(said))
+        (folder / "routes.yaml").write_text("routes: []\n")
+        hot = SqliteHot(tmp_path / "hot.db")
+        looking = Looking(assembly.load(folder), evidence=FileEvidence(tmp_path / "evidence"), hot=hot)
+        opened.append(looking)
+        return looking, hot
+
+    yield make
+    for each in opened:
+        each.close()
+
+
+def test_a_picture_is_kept_of_what_concerns_a_scene_of_this_camera(looking_at):
+    looking, _ = looking_at("kerb", "lane", kerb="kerb")
+    seen = looking.look([Glance("kerb", CAR, AT, 1), Glance("lane", CAR, AT, 1)])
+    assert [[each.label for each in look.detections] for look in seen] == [["car"], ["car"]]
+    assert [look.evidence is not None for look in seen] == [True, False]
+    (burning,) = looking.look([Glance("lane", FIRE, AT + timedelta(seconds=30), 2)])
+    assert burning.evidence is not None
+
+
+@pytest.mark.parametrize(("cameras", "renewed_each"), [(10, 1), (80, 4)])
+def test_the_latest_pictures_of_many_cameras_are_renewed_less_often(looking_at, cameras, renewed_each):
+    names = [f"c{number}" for number in range(cameras)]
+    looking, hot = looking_at(*names)
+    shown: dict[str, bytes | None] = {}
+    renewed: Counter[str] = Counter()
+    for second in range(17):
+        for name in (names[0], names[-1]) if second else names:
+            picture = street((0, 255, 0), seed=second)
+            looking.look([Glance(name, picture, AT + timedelta(seconds=second), second + 1)])
+        for name in (names[0], names[-1]):
+            latest = hot.get(f"picture/{name}")
+            if second:
+                renewed[name] += latest != shown[name]
+            shown[name] = latest
+    assert set(renewed.values()) == {16 // renewed_each}
