@@ -58,7 +58,12 @@ class _Request:
     @property
     def name(self) -> str:
         path = unquote(urlsplit(self.url).path).strip("/")
-        return path.removesuffix("/trackID=0").removesuffix(".mp4")
+        return path.removesuffix("/trackID=0").removesuffix("/trackID=1").removesuffix(".mp4")
+
+    @property
+    def sound(self) -> bool:
+        """Whether the track of the description's sound is meant, of which nothing is ever sent."""
+        return urlsplit(self.url).path.endswith("/trackID=1")
 
 
 class _Over(Exception):
@@ -190,6 +195,9 @@ class Session:
         if self.channel is None:
             self._reply(request, 404)
             return
+        if request.sound:
+            self._reply(request, 200, {"Session": f"{self.id};timeout=60", "Transport": offered})
+            return
         if "TCP" in offered:
             numbers = offered.partition("interleaved=")[2].partition("-")[0]
             self.interleaved = int(numbers) if numbers.isdigit() else 0
@@ -234,5 +242,11 @@ class Session:
         end = "\r\n"
         if self._is("odd"):
             first, _, *rest = lines
-            lines, end = [first.replace("RTSP", "rtsp"), *(each.replace(": ", "  :\t").upper() for each in rest)], "\n"
+            lines, end = [first.replace("RTSP", "rtsp"), *filter(None, map(_oddly, rest))], "\n"
         self.writer.write((end.join(lines) + end + end).encode() + body)
+
+
+def _oddly(header: str) -> str:
+    """A header as some devices write it."""
+    name, _, value = header.partition(": ")
+    return "" if name == "CSeq" else f"{name.upper()}  :\t{value} "

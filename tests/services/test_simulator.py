@@ -7,6 +7,7 @@ from contextlib import aclosing
 from datetime import timedelta
 from itertools import pairwise
 
+import av
 import pytest
 from pydantic import SecretStr
 
@@ -72,6 +73,18 @@ async def test_many_cameras_of_one_clip_need_not_be_in_step(footage):
     shown = {frame.packets[0]: frame.captured_at for frame in here}
     apart = [(shown[frame.packets[0]] - frame.captured_at).total_seconds() for frame in ahead]
     assert all(min(abs(seconds % 3 - 1.3), 3 - abs(seconds % 3 - 1.3)) < 0.05 for seconds in apart)
+
+
+async def test_who_sets_up_the_sound_too_gets_the_pictures(footage):
+    """OpenCV and libav do by default; the simulator describes a sound of which it sends nothing."""
+
+    def first(url: str) -> bool:
+        with av.open(url, options={"rtsp_transport": "tcp", "probesize": "32", "analyzeduration": "1"}) as container:
+            assert [stream.type for stream in container.streams] == ["audio", "video"]
+            return next(container.demux(video=0)).is_keyframe
+
+    async with Simulator(footage) as simulator:
+        assert await asyncio.to_thread(first, simulator.url("street"))
 
 
 async def test_time_goes_on_across_the_end_of_the_clip(footage):
