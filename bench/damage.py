@@ -289,7 +289,7 @@ DAMAGES: Mapping[str, Damage] = {
     "analogue snow": Damage(analogue_snow, (0.8, 1.0), Usable.NO_SIGNAL),
     "smear": Damage(smear, (0.7, 0.9), Usable.BLURRED),
     "part covered": Damage(cover_by_hand, (0.35, 0.45), None, Finding.PARTLY_OCCLUDED),
-    "part washed out": Damage(overexpose, (3.0,), None, Finding.PARTLY_OVEREXPOSED),
+    "part washed out": Damage(overexpose, (2.5,), None, Finding.PARTLY_OVEREXPOSED),
     "cast, blue weak": Damage(tint(0.3, 1.0, 1.0), (0.5, 0.75, 1.0), None, Finding.COLOUR_CAST),
     "cast, red weak": Damage(tint(1.0, 1.0, 0.3), (0.5, 0.75, 1.0), None, Finding.COLOUR_CAST),
     "cast, pink": Damage(tint(1.1, 0.5, 1.3), (0.5, 0.75, 1.0), None, Finding.COLOUR_CAST),

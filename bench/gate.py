@@ -30,7 +30,14 @@ from ingest.quality import sight_of
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 EVERY, CLIPS_EVERY = timedelta(seconds=2), timedelta(milliseconds=500)
-SKIES = (("clouds", 0.3), ("clouds", 0.5), ("lamp flicker", 0.05), ("lamp flicker", 0.15), ("rain", 0.5), ("wind", 0.002))
+SKIES = (
+    ("clouds", 0.3),
+    ("clouds", 0.5),
+    ("lamp flicker", 0.05),
+    ("lamp flicker", 0.15),
+    ("rain", 0.5),
+    ("wind", 0.002),
+)
 UNDER_THEM = "kerb-a"
 
 Look = tuple[datetime, Picture]

@@ -83,8 +83,7 @@ def _demo() -> Iterator[tuple[str, Shot]]:
 def _clips(folder: Path) -> Iterator[tuple[str, Shot]]:
     for path in sorted(each for each in folder.iterdir() if each.suffix in (".mp4", ".avi", ".mkv")):
         kept = [
-            as_bgr(picture)
-            for _, picture in islice(pictures(path, start=START, every=timedelta(milliseconds=500)), 60)
+            as_bgr(picture) for _, picture in islice(pictures(path, start=START, every=timedelta(milliseconds=500)), 60)
         ]
         yield path.stem, lambda look, kept=kept: kept[_to_and_fro(look, len(kept))]  # type: ignore[misc]
 

@@ -8,8 +8,8 @@ from ingest.quality.sight import NEUTRAL, Sight
 from ingest.quality.views import Shown
 
 _GREY = 3.0  # chroma that rounding and coding leave in a picture without colour
-_CAST, _NARROW = 9.0, 1.3  # mean distance from neutral, and how often the spread around the mean fits into it
-_LAMPLIGHT = 85.0  # mean luma below which orange is the light of lamps
+_CAST, _NARROW = 9.0, 1.5  # mean distance from neutral, and how often the spread around the mean fits into it
+_LAMPLIGHT = 70.0  # mean luma below which orange is the light of lamps
 _FLAT, _LEVEL, _CARD = (
     0.8,
     3.0,
