@@ -103,6 +103,10 @@ class Wall:
     def see(self, id: str) -> None:
         self.until(f"document.querySelector('.row[data-case=\"{id}\"]')")
 
+    def views(self, which: str) -> None:
+        """Choose a picture or clip; at once, for what is drawn anew meanwhile cannot be clicked."""
+        self.browser.execute_script(f"document.querySelector('#detail .views button:{which}').click()")
+
     def top_of(self, id: str) -> float:
         return self.ask(f"document.querySelector('.row[data-case=\"{id}\"]').getBoundingClientRect().top")
 
@@ -180,7 +184,7 @@ def test_a_clip_comes_after_the_case_and_plays_where_the_picture_was(city, wall)
     assert wall.ask("document.querySelector('.row img').naturalWidth > 0"), "the list shows the picture"
     assert "11 s" in wall.text("#detail .views .play")
     wall.until("document.querySelector('#detail .timeline').innerText.includes('clip added')")
-    wall.browser.find_element(By.CSS_SELECTOR, "#detail .views button:last-child").click()
+    wall.views("last-child")
     wall.until("document.querySelector('#detail figure video')?.currentTime > 0.3")
     video = "document.querySelector('#detail figure video')"
     assert wall.ask(f"[{video}.videoWidth, {video}.videoHeight, {video}.error]") == [320, 192, None]
@@ -194,7 +198,7 @@ def test_a_clip_comes_after_the_case_and_plays_where_the_picture_was(city, wall)
     wall.until("document.querySelector('#detail figcaption').innerText.includes('前后经过')")
     assert "下载视频" in wall.text("#detail figcaption")
     wall.press("l")
-    wall.browser.find_element(By.CSS_SELECTOR, "#detail .views button:first-child").click()
+    wall.views("first-child")
     wall.until("document.querySelector('#detail figure img')")
     complaints = [each for each in wall.browser.get_log("browser") if "Content Security" in each["message"]]
     assert complaints == []
@@ -213,7 +217,7 @@ def test_a_clip_that_this_browser_cannot_play_is_offered_and_one_that_is_gone_sa
     city.file(told)
     wall.see(told.id)
     wall.until("document.querySelector('#detail .views .play')")
-    wall.browser.find_element(By.CSS_SELECTOR, "#detail .views button:last-child").click()
+    wall.views("last-child")
     wall.until(f"document.querySelector('#detail figure .frame').innerText.includes('{said}')")
     offered = wall.ask("document.querySelector('#detail figure .frame .download')?.getAttribute('href') ?? ''")
     assert offered == ("" if gone else f"/v1/evidence/{told.evidence[-1].ref}")
