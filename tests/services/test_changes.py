@@ -87,7 +87,11 @@ class Running:
             raise AssertionError(f"never became so: {found}") from None
 
     async def until_refused(self, refused: bool) -> None:
-        while ((await self.http.get("/v1/stats")).json()["configuration_refused_since"] is not None) is not refused:
+        """Until the city says that it refuses what is on disk, or that it does so no more."""
+        while True:
+            since = (await self.http.get("/v1/stats")).json()["configuration_refused_since"]
+            if (since is not None) is refused:
+                return
             await asyncio.sleep(0.2)
 
     def numbers(self, camera: str) -> list[int]:
