@@ -36,6 +36,11 @@ class Questions:
         self._filmed = frozenset(each.id for each in self._scenes if each.file.clip)
         self._states = {camera: state for camera, state in self._states.items() if camera in cameras}
 
+    def passes_over(self, camera: str, captured_at: datetime) -> bool:
+        """Whether a look of that instant would come too late to say anything: a newer one was done."""
+        state = self._states.get(camera)
+        return state is not None and state.last_at is not None and _as_told(captured_at) <= state.last_at
+
     def after(self, seen: Detections) -> tuple[tuple[str, ...], tuple[Began, ...]]:
         """The scenes with an open question on the camera after this look, and the episodes to be filmed that it confirmed."""
         state, changes = advance_camera(

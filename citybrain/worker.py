@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from citybrain.questions import Questions
 from citybrain.wire import DETECTIONS, write_detections
 from ingest.decode import Decoder
 from ingest.following import Following
-from ingest.worker_port import Report, serve
+from ingest.worker_port import NOTHING_NEWER, Report, serve
 
 log = logging.getLogger(__name__)
 
@@ -69,35 +69,49 @@ class Worker:
     def look(self, frames: Sequence[Frame]) -> list[Report]:
         """Look at a batch of different cameras; what is seen is on the bus when the report says so."""
         assert self._sight is not None  # noqa: S101  # the network process sends a briefing first
-        looking, questions = self._sight.looking, self._sight.questions
-        started = self._clock.monotonic()
+        sight, started = self._sight, self._clock.monotonic()
         glances: list[Glance] = []
-        failed: list[Report] = []
-        for frame in frames:
-            try:
-                glances.append(self._glance(frame, looking))
-            except Unreadable as error:
-                failed.append(Report(frame.camera, frame.seq, Usable.LOST, Looked.NOT, error=str(error)))
         reports: list[Report] = []
-        for glance, seen in zip(glances, looking.look(glances), strict=True):
+        decoding: dict[str, float] = {}
+        for frame in frames:
+            before = self._clock.monotonic()
+            try:
+                glances.append(self._glance(frame, sight))
+            except Unreadable as error:
+                reports.append(Report(frame.camera, frame.seq, Usable.LOST, Looked.NOT, error=str(error)))
+            decoding[frame.camera] = self._clock.monotonic() - before
+        for glance, seen in zip(glances, sight.looking.look(glances), strict=True):
             self._bus.publish(DETECTIONS, seen.camera, write_detections(seen))
-            asks, began = questions.after(seen)
+            asks, began = sight.questions.after(seen)
             size = glance.picture.width, glance.picture.height
             report = Report(seen.camera, seen.seq, seen.usable, seen.looked, *size, asks=asks, began=began)
-            audited, missed = looking.audit(seen.camera)
+            audited, missed = sight.looking.audit(seen.camera)
             reports.append(replace(report, findings=seen.findings, audited=audited, missed=missed))
-        cost = (self._clock.monotonic() - started) / max(1, len(frames))
-        return [replace(report, cost_s=cost) for report in (*reports, *failed)]
+        return _charged(reports, decoding, self._clock.monotonic() - started)
 
-    def _glance(self, frame: Frame, looking: Looking) -> Glance:
-        if not looking.knows(frame.camera):  # a briefing that was refused would have named it
+    def _glance(self, frame: Frame, sight: _Sight) -> Glance:
+        if not sight.looking.knows(frame.camera):  # a briefing that was refused would have named it
             raise Unreadable(f"expected a camera of the configuration, got {frame.camera!r}")
         if self._following.is_for(frame):
             picture, captured_at = self._following.decode(frame)
+            if sight.questions.passes_over(frame.camera, captured_at):  # a decoder may hold the newest pictures back
+                raise Unreadable(NOTHING_NEWER)
         else:
             picture, captured_at = self._decoder.decode(frame), frame.captured_at
         stamps = {"received": frame.received_at, "decoded": self._clock.now()}
         return Glance(frame.camera, picture, captured_at, frame.seq, frame.clock_ok, stamps)
+
+
+def _charged(reports: Sequence[Report], decoding: Mapping[str, float], took_s: float) -> list[Report]:
+    """The reports with what each look cost: its own decoding, and its share of the rest, which is mostly inference."""
+    sharing = sum(report.looked is Looked.INFERRED for report in reports)
+    rest = max(0.0, took_s - sum(decoding.values())) / max(1, sharing or len(reports))
+    return [
+        replace(
+            report, cost_s=decoding[report.camera] + (rest if report.looked is Looked.INFERRED or not sharing else 0)
+        )
+        for report in reports
+    ]
 
 
 def main() -> None:

@@ -19,12 +19,12 @@ from citybrain.briefing import configuration_of, plan_of
 from citybrain.bus.local import LocalBus
 from citybrain.clock import ManualClock
 from citybrain.domain.camera import Text
-from citybrain.domain.detection import Detections, Looked
+from citybrain.domain.detection import Detections, Looked, Usable
 from citybrain.domain.frame import Frame
 from citybrain.errors import ModelUnusable
 from citybrain.looking import Looking
 from citybrain.wire import DETECTIONS, read_detections
-from citybrain.worker import Worker
+from citybrain.worker import Worker, _charged
 from ingest.worker_port import NOTHING_NEWER, OUT_OF_STEP, Report
 from tests.unit.ingest.clips import street
 
@@ -128,6 +128,28 @@ def test_a_followed_look_is_of_its_own_instant_and_each_packet_is_decoded_once(d
     assert desk.look("a", 0, 9).error is None
     assert desk.look("a", 0, 9).error == NOTHING_NEWER
     assert [(each.captured_at - AT).total_seconds() for each in desk.seen()] == [0.0, 0.6, 1.2, 1.8]
+
+
+def test_a_picture_that_was_looked_at_is_not_looked_at_again_when_following_begins(desk):
+    """A decoder that holds pictures back may give the keyframe itself first."""
+    desk = desk("a")
+    desk.look("a", 0)
+    desk.look("a", 10)
+    assert desk.look("a", 0, 3).error == NOTHING_NEWER
+    assert desk.look("a", 10, 11).error is None
+    assert len(desk.seen()) == 3
+
+
+def test_a_look_costs_its_own_decoding_and_its_share_of_the_inference():
+    looked = [
+        Report("a", 1, Usable.OK, Looked.INFERRED),
+        Report("b", 1, Usable.OK, Looked.UNCHANGED),
+        Report("c", 1, Usable.OK, Looked.INFERRED),
+        Report("d", 1, Usable.LOST, Looked.NOT, error="damaged"),
+    ]
+    costs = _charged(looked, {"a": 0.1, "b": 0.01, "c": 0.01, "d": 0.02}, 0.2)
+    assert [round(each.cost_s, 3) for each in costs] == [0.13, 0.01, 0.04, 0.02]
+    assert [each.cost_s for each in _charged(looked[1:2], {"b": 0.01}, 0.03)] == [0.03]
 
 
 def test_a_new_configuration_keeps_what_is_remembered_of_cameras_that_stay(desk):
