@@ -16,6 +16,7 @@ import pytest
 
 from bench import NAMES
 from citybrain import assembly, plugins
+from citybrain.briefing import plan_of
 from citybrain.bus.local import LocalBus
 from citybrain.cli import _parser
 from citybrain.clock import ManualClock, SystemClock, iso
@@ -211,10 +212,18 @@ def test_every_notifiers_settings_are_told() -> None:
             assert tells(delivery, field), f"{name}: {field}"
 
 
+def commands_of(parser: argparse.ArgumentParser, before: str = "") -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    """Every command by its words, those of several words included."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, found in action.choices.items():
+                yield before + name, found
+                yield from commands_of(found, f"{before}{name} ")
+
+
 def test_every_command_and_option_is_told() -> None:
-    commands = next(each for each in _parser()._actions if isinstance(each, argparse._SubParsersAction)).choices
     part = section(CONFIGURATION, "## The command line", "\n## ")
-    for name, parser in commands.items():
+    for name, parser in commands_of(_parser()):
         row = "\n".join(line for line in part.splitlines() if f"`citybrain {name}" in line)
         assert row, name
         for action in parser._actions:
@@ -256,8 +265,8 @@ def served(tmp_path_factory):
     bus, hot = LocalBus(data / "citybrain.db"), SqliteHot(data / "hot.db")
     embedded = Embedded(data / "citybrain.db", configuration.pipeline(), clock=clock, notifiers={})
     pool = WorkerPool(["worker", "{fd}"], count=1)
-    network = Network(configuration.cameras, workers=pool, bus=bus, hot=hot, clock=clock)
-    hot.put("heartbeat/ingest/0", network._heartbeat())
+    network = Network(plan_of(configuration), workers=pool, bus=bus, hot=hot, clock=clock)
+    hot.put("heartbeat/ingest/0", network.telling.heartbeat())
     beat = {"at": iso(clock.now()), "pid": 1, "figures": flat(embedded.figures())}
     hot.put("heartbeat/pipeline/0", dumps(beat))
     store = SqliteCases(data / "view.db")
