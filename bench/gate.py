@@ -19,14 +19,14 @@ from bench.quality import TIMELINES, as_bgr, as_picture
 from citybrain import assembly
 from citybrain.assembly import Configuration
 from citybrain.demo.footage import compose, load
-from citybrain.domain.detection import Detection
+from citybrain.domain.detection import Detection, Usable
 from citybrain.errors import UsageError
 from citybrain.ports import Picture
 from detectors.audit import is_audited, is_miss
 from detectors.batching import Detector, open_detector
 from detectors.gate import Gate
 from ingest.footage import pictures
-from ingest.quality import sight_of
+from ingest.quality import Usability, sight_of
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 EVERY, CLIPS_EVERY = timedelta(seconds=2), timedelta(milliseconds=500)
@@ -88,12 +88,16 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
 
 def _tally(looks: Iterator[Look], detector: Detector, configuration: Configuration, reaffirm: timedelta) -> _Tally:
     labels = frozenset().union(*(each.rule.labels for each in configuration.scenes.values()))
-    gate, tally = Gate(reaffirm), _Tally()
+    gate, usability, tally = Gate(reaffirm), Usability(), _Tally()
     repeated: tuple[Detection, ...] = ()
     missed_since: datetime | None = None
     for seq, (at, picture) in enumerate(looks, start=1):
+        sight = sight_of(picture)
+        if usability.judge(sight, at).usable is not Usable.OK:
+            gate.forget()
+            continue
         (seen,) = detector.detect([picture])
-        luma = sight_of(picture).luma
+        luma = sight.luma
         began = time.process_time()
         unchanged = gate.unchanged(luma, at)
         tally.gate_s += time.process_time() - began
