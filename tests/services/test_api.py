@@ -428,6 +428,14 @@ def test_dead_letters_are_shown_and_sent_again(city, http):
     problem(http.post("/v1/dispatch/dead-letters/other/resend"), 404, "no-such-dead-letter")
 
 
+def test_what_a_person_should_see_to_is_told_without_what_else_is_in_it(city, http):
+    told = {"state": "live", "findings": [{"zh": "画面偏色", "en": "colour cast", "url": "rtsp://u:p@10.0.0.1/"}, "torn"]}
+    city.hot.put("camera/gd-0001", dumps(told))
+    assert http.get("/v1/cameras/gd-0001").json()["findings"] == [{"zh": "画面偏色", "en": "colour cast"}]
+    city.hot.put("camera/gd-0001", dumps({"state": "live"}))
+    assert http.get("/v1/cameras/gd-0001").json()["findings"] == []
+
+
 def test_a_view_that_is_accepted_is_learnt_anew(city, http):
     city.hot.put("baseline/gd-0001", b"how it looked")
     assert http.post("/v1/cameras/gd-0001/view").status_code == 202

@@ -67,6 +67,37 @@ def test_the_last_frame_of_a_camera_that_went_does_not_bring_it_back(state):
     assert state.looks == 2
 
 
+def test_a_camera_with_a_cast_is_live_and_says_what_to_see_to(state):
+    state.opened()
+    cast = Report("a", 1, Usable.OK, Looked.INFERRED, 640, 360, findings=(Finding.COLOUR_CAST,))
+    before = state.headline
+    state.looked_at(cast, AT, AT, 1)
+    assert state.state is State.LIVE
+    assert state.headline != before
+    assert state.as_json()["findings"] == [{"zh": "画面偏色", "en": "colour cast"}]
+    state.failed("silent", AT)
+    assert state.as_json()["findings"] == []
+
+
+def test_a_card_no_signal_is_said_in_words(state):
+    state.opened()
+    look(state, usable=Usable.NO_SIGNAL)
+    assert (state.reason, state.as_json()["reason_zh"]) == ("no signal", "设备无视频信号")
+
+
+def test_what_the_gate_skipped_and_what_audits_found_is_counted(state):
+    state.opened()
+    for looked, audited, missed in (
+        (Looked.UNCHANGED, False, False),
+        (Looked.INFERRED, True, False),
+        (Looked.INFERRED, True, True),
+    ):
+        report = Report("a", 1, Usable.OK, looked, 640, 360, audited=audited, missed=missed)
+        state.looked_at(report, AT, AT, 1)
+    told = state.as_json()
+    assert (told["gate_skipped"], told["gate_audited"], told["gate_missed"]) == (1, 2, 1)
+
+
 def test_a_live_camera_without_looks_is_stale(state):
     state.opened()
     look(state)
