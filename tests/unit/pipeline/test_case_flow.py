@@ -451,7 +451,7 @@ def test_a_clip_said_twice_is_told_once(corner):
 
 def test_a_clip_finds_its_case_where_the_episode_was_merged():
     corner = Corner()
-    corner.sees(change(shared_place="corner"), change(place="gd-2/kerb/two", began=100, at=400, shared_place="corner"))
+    corner.sees(change(shared_place="corner"), change(place="gd-2/kerb/two", began=10, at=400, shared_place="corner"))
     assert len(corner.state.records) == 1
     assert corner.is_filmed(place="gd-2/kerb/two", confirmed=400, ref="two.mp4") == ["status"]
     assert corner.is_filmed(ref="one.mp4") == ["status"]
