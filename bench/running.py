@@ -67,7 +67,7 @@ class Running:
 
     def pids(self, role: str) -> list[int]:
         """The processes of a role that live now."""
-        return [pid for pid, words in _descendants(self.process.pid) if _ROLES[role] in words]
+        return [pid for pid, words in descendants(self.process.pid) if _ROLES[role] in words]
 
     def kill(self, role: str, *, which: int = 0) -> bool:
         """SIGKILL one process of the role; false when none lives."""
@@ -149,7 +149,7 @@ def _command(city: DemoCity) -> list[str]:
     return [*command, "--workers", str(city.workers)] if city.workers else command
 
 
-def _descendants(root: int) -> Iterator[tuple[int, str]]:
+def descendants(root: int) -> Iterator[tuple[int, str]]:
     """Every living process below the root, with its command line, from /proc."""
     parents: dict[int, int] = {}
     words: dict[int, str] = {}
