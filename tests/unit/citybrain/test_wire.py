@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from citybrain.domain.camera import Text
 from citybrain.domain.case import STAMPS, Case, CaseAction, CaseEvent, CaseEventType, CaseState, Light
 from citybrain.domain.command import Act, Configured, Delivered, Filmed, Tick
-from citybrain.domain.detection import Detection, Detections, Looked, Usable
+from citybrain.domain.detection import Detection, Detections, Finding, Looked, Usable
 from citybrain.domain.episode import Evidence
 from citybrain.domain.geometry import Box
 from citybrain.errors import Unreadable
@@ -134,6 +134,15 @@ def test_a_picture_is_written_as_ever_and_a_clip_says_that_it_is_one_and_when_it
     assert list(evidence_fields(picture)) == ["ref", "camera", "captured_at", "role", "box"]
     clip = evidence_fields(Evidence("e.mp4", "gd-1", EIGHT, "around", until_at=EIGHT + timedelta(seconds=9)))
     assert (clip["kind"], clip["until_at"]) == ("clip", "2026-11-21T08:00:09.000Z")
+
+
+def test_findings_are_read_as_written_and_a_newer_versions_finding_is_passed_over():
+    seen = Detections("gd-1", EIGHT, 7, findings=(Finding.COLOUR_CAST, Finding.PARTLY_OCCLUDED))
+    fields = json.loads(write_detections(seen))
+    assert read_detections(dumps(fields)) == seen
+    fields["findings"].append("spider on the lens")
+    assert read_detections(dumps(fields)) == seen
+    assert "findings" not in a_look()
 
 
 def a_look():

@@ -7,7 +7,7 @@ from itertools import chain
 
 import pytest
 
-from citybrain.domain.detection import Looked, Usable
+from citybrain.domain.detection import Finding, Looked, Usable
 from citybrain.errors import Unreadable
 from ingest.worker_port import LENGTH, Began, Report, read_answer, read_reports, write_reports
 from ingest.workers import WorkerPool
@@ -134,6 +134,7 @@ def test_a_report_says_the_same_after_its_way():
         Report("a", 7, Usable.DARK, Looked.NOT, 640, 360, None, 0.01),
         Report("b", 1, Usable.LOST, Looked.NOT, error="x"),
         Report("c", 2, Usable.OK, Looked.INFERRED, 640, 360, asks=("fire", "smoke")),
+        Report("e", 4, Usable.OK, Looked.INFERRED, findings=(Finding.COLOUR_CAST,), audited=True, missed=True),
         Report("d", 3, Usable.OK, Looked.INFERRED, 640, 360, began=(Began("fire", "z", "d/z", "camera:d", AT, AT),)),
     ]
     assert read_reports(write_reports(reports)[LENGTH.size :]) == reports
