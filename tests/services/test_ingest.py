@@ -27,6 +27,7 @@ from ingest.config import CameraSettings
 from ingest.network import Network
 from ingest.plan import Plan
 from ingest.secrets import masked
+from ingest.turns import Turns
 from ingest.workers import WorkerPool
 from tests.unit.ingest.clips import make_clip
 
@@ -67,7 +68,7 @@ def further(city: City, before: dict[str, int]) -> bool:
 class City:
     """What a test sees of a running network process."""
 
-    def __init__(self, pool: WorkerPool, cameras: list[CameraSettings]) -> None:
+    def __init__(self, pool: WorkerPool, cameras: list[CameraSettings], *, turns: Turns | None = None) -> None:
         self.pool, self.bus, self.hot = pool, Log(), Board()
         self.network = Network(
             Plan(cameras),
@@ -75,6 +76,7 @@ class City:
             bus=self.bus,  # type: ignore[arg-type]
             hot=self.hot,  # type: ignore[arg-type]
             clock=SystemClock(),
+            turns=turns,
         )
 
     async def until(self, claim: Callable[[], bool], *, seconds: float = 45) -> None:
@@ -316,3 +318,33 @@ async def test_a_configuration_that_workers_refuse_leaves_the_old_one_in_place_a
         await city.until(lambda: city.pool.figures()["refused"] == 0)
         assert city.is_in("yard", "live")
     assert "goes on by the configuration it had: it was to be refused" in caplog.text
+
+
+async def test_after_a_power_cut_a_district_comes_back_in_turns_and_in_no_storm():
+    per_second, knocks = 25, list[tuple[float, str]]()
+    loop = asyncio.get_running_loop()
+
+    async def refuses(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        knocks.append((loop.time(), (await reader.readline()).decode().split()[1]))
+        writer.close()
+
+    server = await asyncio.start_server(refuses, "127.0.0.1", 0, backlog=512)
+    port = server.sockets[0].getsockname()[1]
+    names = [f"c{number}" for number in range(75)]
+    city = City(
+        WorkerPool([sys.executable, "-m", "tests.services.ingest_worker", "{fd}"], count=1),
+        [camera(name, f"rtsp://127.0.0.1:{port}/{name}") for name in names],
+        turns=Turns(per_second=per_second),
+    )
+    stop, started = asyncio.Event(), loop.time()
+    task = asyncio.create_task(city.network.run(stop))
+    await city.until(lambda: len(knocks) >= 150)
+    took = knocks[-1][0] - started
+    stop.set()
+    await task
+    server.close()
+    await server.wait_closed()
+    # Each waits half a second at first, so without turns all would be back within one.
+    assert len(knocks) <= took * per_second + 2
+    first = [url.rpartition("/")[2] for _, url in knocks[: len(names)]]
+    assert len(set(first)) >= len(names) - 5  # nobody comes twice while others wait for their first turn

@@ -39,6 +39,18 @@ def test_a_frame_lost_with_a_worker_leaves_a_gap(street):
     assert (street.state("a").lost_looks, street.state("a").strikes) == (1, 0)
 
 
+def test_however_long_no_worker_comes_one_frame_waits_for_each_camera(street):
+    for _ in range(500):
+        for name in ("a", "b"):
+            street.arrives(name)
+        street.after(0.5)
+    sampler = street.network._samplers[0]
+    assert sum(map(len, sampler._classes.values())) + len(sampler._attended) == 2
+    assert [each.captured_at - AT for each in street.takes()] == [timedelta(seconds=249.5)] * 2
+    assert street.takes() == []
+    assert street.each("a").mailbox.overtaken == 499
+
+
 def test_a_suspected_camera_is_looked_at_alone(street):
     street.arrives("b")
     street.network.lost(street.network.take(0, 4), guilty=True)
