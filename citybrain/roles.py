@@ -16,7 +16,7 @@ from typing import Any
 import uvloop
 from pydantic import SecretStr
 
-from citybrain import signing
+from citybrain import reading, signing
 from citybrain.assembly import Configuration
 from citybrain.briefing import plan_of
 from citybrain.bus.local import LocalBus, connect
@@ -97,7 +97,7 @@ class DataFolder:
 def run_ingest(config: Path, data: DataFolder, *, workers: int | None = None) -> None:
     """The network process and its workers, until told to stop."""
     clock, hot = SystemClock(), SqliteHot(data.hot)
-    watching = Watching(config, role="ingest", clock=clock, hot=hot, accepted=data.accepted)
+    watching = Watching(config, role="ingest", clock=clock, hot=hot, accepted=data.accepted, read=reading.apart)
     command = python("citybrain.worker", "--data", str(data.path), "--fd", "{fd}", "--worker", "{worker}")
     bus = LocalBus(data.database)
     clips = Clips(evidence=FileEvidence(data.evidence), bus=bus, clock=clock)
@@ -136,7 +136,7 @@ def run_ingest(config: Path, data: DataFolder, *, workers: int | None = None) ->
 def run_pipeline(config: Path, data: DataFolder, *, dispatch: str | None) -> None:
     """The embedded pipeline and its sender, until told to stop."""
     clock, hot = SystemClock(), SqliteHot(data.hot)
-    watching = Watching(config, role="pipeline", clock=clock, hot=hot, accepted=data.accepted)
+    watching = Watching(config, role="pipeline", clock=clock, hot=hot, accepted=data.accepted, read=reading.apart)
     notifiers: Mapping[str, Notifier] = {DISPATCH: _desk(dispatch, data)} if dispatch else {}
     embedded = Embedded(
         data.database,
@@ -167,7 +167,7 @@ def run_pipeline(config: Path, data: DataFolder, *, dispatch: str | None) -> Non
 def run_api(config: Path, data: DataFolder, *, host: str, port: int) -> None:
     """The events API and the wall, until told to stop."""
     clock, hot = SystemClock(), SqliteHot(data.hot)
-    watching = Watching(config, role="api", clock=clock, hot=hot, accepted=data.accepted)
+    watching = Watching(config, role="api", clock=clock, hot=hot, accepted=data.accepted, read=reading.apart)
     app = create_app(
         bus=LocalBus(data.database),
         store=SqliteCases(data.view),

@@ -20,13 +20,17 @@ _INDENT = re.compile(r"^[ ?\-]{400,}", re.MULTILINE)
 
 def load(text: str) -> Any:
     """The document's value. Raises yaml.YAMLError, and ValueError or RecursionError for a value that nothing can hold."""
-    with _undisturbed():
-        loader = _loader(text)
-        try:
-            node = loader.get_single_node()
-            return None if node is None else _Values(loader).of(node)
-        finally:
-            loader.dispose()
+    with undisturbed():
+        return _value(text)  # its nodes are gone before anybody collects
+
+
+def _value(text: str) -> Any:
+    loader = _loader(text)
+    try:
+        node = loader.get_single_node()
+        return None if node is None else _Values(loader).of(node)
+    finally:
+        loader.dispose()
 
 
 def _loader(text: str) -> Any:
@@ -45,8 +49,8 @@ def _too_deep(text: str) -> bool:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Without the cycle collector: nodes come by the hundred thousand, and going through them again and again costs most."""
+def undisturbed() -> Iterator[None]:
+    """Without the cycle collector: where objects come by the hundred thousand, going through them again and again costs most."""
     was_on = gc.isenabled()
     gc.disable()
     try:

@@ -61,14 +61,15 @@ class Watching:
     ) -> None:
         """Reads the folder. Raises ConfigError when it is faulty, unless this role was in force under `citybrain up`.
 
-        `accepted` keeps what is in force: a role that dies while the folder is faulty comes back by that.
+        `accepted` keeps what is in force: a role that dies while the folder is faulty comes back by that. `read` is for later
+        readings, while the role runs.
         """
         self._folder, self._role, self._clock, self._hot, self._read = folder, role, clock, hot, read
         self._accepted = accepted
         self._told_at: datetime | None = None
         # Taken before reading: what changes meanwhile is found at the next look.
         self._settled = self._seen = fingerprint(folder)
-        configuration, faults = read(folder)
+        configuration, faults = assembly.read(folder)
         found = configuration or self._accepted_before()
         if found is None:
             raise ConfigError(faults)
