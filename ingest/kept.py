@@ -38,7 +38,8 @@ ALL_BYTES, ALL_BYTES_EACH = 512 << 20, 1 << 20
 @dataclass(slots=True, eq=False)
 class Group:
     """A group of pictures. `raw` is what came after its keyframe and nobody has asked for yet, as the source got it;
-    `units` is what was taken apart. Not `whole`: something of it is missing, and nothing more is added."""
+    `units` is what was taken apart. Not `whole`: something of it is missing, and nothing more is added; `closed`: another
+    group has begun."""
 
     key: Frame
     units: list[Unit]
@@ -46,6 +47,7 @@ class Group:
     raw: list[bytes] = field(default_factory=list)
     size: int = 0
     whole: bool = True
+    closed: bool = False
 
 
 class KeptMemory:
@@ -94,6 +96,7 @@ class KeptMemory:
 
     def close(self, kept: Kept, group: Group) -> None:
         """The camera's current group has become an older one."""
+        group.closed = True
         self._current_bytes -= group.size
         self._older_bytes += group.size
         self._older[group] = kept

@@ -27,7 +27,7 @@ odd                  answers with bare line feeds, strange header names, no CSeq
 talkative            asks things itself, between the packets
 reorder              datagrams overtake each other
 notcp  noudp         refuses that way of sending (461)
-jpeg  audio          describes a video of another codec, or none
+jpeg  audio          describes a video of another codec, which it then has not, or none
 """
 
 from __future__ import annotations

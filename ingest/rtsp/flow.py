@@ -189,6 +189,16 @@ class Flow:
         self._expected, self._foreign, self._stamp, self._state = expected, foreign, stamp_now, state
         self.counts.packets += packets
         self._set_aside(data, begun, position)
+        return self._short(data, position, end)
+
+    def _short(self, data: Bytes, position: int, end: int) -> int:
+        """What is left may be packets too short to be of the video: a goodbye is, and nothing may come after it."""
+        while end - position >= 4 and data[position] == 0x24:
+            after = position + 4 + (data[position + 2] << 8 | data[position + 3])
+            if after > end or after - position >= LEAST:
+                break
+            self._unusual(data, position, after)
+            position = after
         return position
 
     # -- access units -------------------------------------------------------------------------------------------------
@@ -327,7 +337,8 @@ class Flow:
     def take_apart(self, group: Group, clock_hz: int) -> None:
         """Turn what a group kept as it came into units, up to the last one that is known to be complete."""
         raw, taken = b"".join(group.raw), 0
-        for stamp, data, rest in ranges.pictures(raw, self._of, self.codec, by_marker=not self._markers_lie):
+        by_marker, closed = not self._markers_lie, group.closed and group.whole
+        for stamp, data, rest in ranges.pictures(raw, self._of, self.codec, by_marker=by_marker, closed=closed):
             taken = rest
             ahead = (stamp - group.mark + (1 << 31)) % (1 << 32) - (1 << 31)
             at = group.key.captured_at + timedelta(seconds=ahead / clock_hz)

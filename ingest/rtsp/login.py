@@ -44,7 +44,7 @@ def read_challenges(values: Sequence[str]) -> list[Challenge]:
     found: list[Challenge] = []
     for value in values:
         marks = list(_SCHEME.finditer(value))
-        for mark, following in zip(marks, [*marks[1:], None], strict=True):
+        for mark, following in zip(marks, [*marks[1:], None], strict=False):
             text = value[mark.end() : following.start() if following else None]
             fields = {
                 name.lower(): re.sub(r"\\(.)", r"\1", quoted) if quoted else plain

@@ -65,10 +65,13 @@ def units_of(raw: bytes, of: Of, codec: Codec) -> list[bytes]:
     return list(codecs.units(codec, (packet.payload for packet in packets(raw, of))))
 
 
-def pictures(raw: bytes, of: Of, codec: Codec, *, by_marker: bool) -> Iterator[tuple[int, bytes, int]]:
+def pictures(
+    raw: bytes, of: Of, codec: Codec, *, by_marker: bool, closed: bool = False
+) -> Iterator[tuple[int, bytes, int]]:
     """The pictures of a range that are known to be complete: stamp, Annex B, and where the rest begins.
 
-    A picture ends at its marker (where `by_marker` says that this camera's markers can be trusted) or at another stamp.
+    A picture ends at its marker (where `by_marker` says that this camera's markers can be trusted), at another stamp, or
+    with the range when that is `closed`.
     """
     parts: list[memoryview] = []
     stamp, drawn = -1, False
@@ -83,6 +86,8 @@ def pictures(raw: bytes, of: Of, codec: Codec, *, by_marker: bool) -> Iterator[t
         if packet.marker and drawn and by_marker:
             yield stamp, codecs.annex_b(list(codecs.units(codec, parts))), packet.ends
             parts, drawn = [], False
+    if drawn and closed:
+        yield stamp, codecs.annex_b(list(codecs.units(codec, parts))), len(raw)
 
 
 def _draws(codec: Codec, payload: memoryview) -> bool:
