@@ -38,9 +38,10 @@ def found(step: Step, *, limit: int, latency: float = 0.4) -> Found:
     """A machine that looks at so many cameras in time, and at more of them half as often."""
     count = step.groups[0].count
     rhythm = EVERY_S if count <= limit else 2 * EVERY_S
-    taken = [Taken(at, dict.fromkeys(ROLES, at), dict.fromkeys(ROLES, count * 1_000_000)) for at in (0.0, 30.0)]
+    before, after = (Taken(at, dict.fromkeys(ROLES, at), dict.fromkeys(ROLES, count * 1_000_000)) for at in (0.0, 30.0))
     figures = {"ingest.load.demand": 2.0 * count / limit, "ingest.load.capacity": 2.0}
-    return Found(step, seen({f"cam-{n:04d}": rhythm for n in range(count)}, latency=latency), *taken, figures)
+    looks = seen({f"cam-{n:04d}": rhythm for n in range(count)}, latency=latency)
+    return Found(step, looks, before, after, figures)
 
 
 @pytest.mark.parametrize("limit", [2, 17, 48, 100, 333])

@@ -30,11 +30,11 @@ KERB = "{id: kerb, kind: no_parking, polygon: [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9
 
 def street(colour: tuple[int, int, int], *, seed: int = 0) -> Picture:
     """A street that nothing is frozen in, with a rectangle of one colour (BGR) in its middle."""
-    image = np.random.default_rng(seed).integers(90, 150, (360, 640, 3), dtype=np.uint8)
-    image = cv2.GaussianBlur(image, (0, 0), 2)
+    noise = np.random.default_rng(seed).integers(90, 150, (360, 640, 3), dtype=np.uint8)
+    image = np.asarray(cv2.GaussianBlur(noise, (0, 0), 2), np.uint8)
     cv2.rectangle(image, (10, 10), (630, 60), (200, 200, 200), -1)
     cv2.rectangle(image, (240, 150), (400, 260), colour, -1)
-    planar = cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420)
+    planar = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420), np.uint8)
     u, v = planar[360:].reshape(2, 180, 320)
     return Picture(planar[:360], u, v)
 
