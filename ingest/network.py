@@ -141,10 +141,7 @@ class Network:
         return Reconciled(tuple(added), tuple(changed), tuple(reopened), tuple(removed))
 
     def _add(self, settings: CameraSettings) -> None:
-        load = [0] * self._workers.count
-        for other in self._cameras.values():
-            load[other.worker] += 1
-        worker = load.index(min(load))
+        worker = min(range(self._workers.count), key=lambda each: len(self._samplers[each]))
         now_s = self._clock.monotonic()
         state = CameraState(settings.id, since_at=self._clock.now())
         patience = self._plan.patience_of(settings)
@@ -244,9 +241,9 @@ class Network:
 
     def take(self, worker: int, limit: int) -> list[Frame]:
         now_s = self._clock.monotonic()
-        sampler, frames = self._samplers[worker], list[Frame]()
-        while len(frames) < limit and (ready := sampler.take(now_s, 1)):
-            camera = ready[0]
+        frames = list[Frame]()
+        while len(frames) < limit and (sampler := self._most_urgent(worker, now_s)) is not None:
+            (camera,) = sampler.take(now_s, 1)
             each = self._cameras[camera]
             suspected = self._strikes.suspected(camera, now_s)
             if suspected and frames:
@@ -268,8 +265,20 @@ class Network:
         return frames
 
     def idle_for(self, worker: int) -> float:
-        due = self._samplers[worker].next_due()
-        return _NOTHING_WAITS_S if due is None else max(0.002, due - self._clock.monotonic())
+        dues = [due for sampler in self._served_by(worker) if (due := sampler.next_due()) is not None]
+        return max(0.002, min(dues) - self._clock.monotonic()) if dues else _NOTHING_WAITS_S
+
+    def _served_by(self, worker: int) -> list[Sampler]:
+        """Whose cameras the worker looks at: its own, and those of workers that are away, lest they go unseen meanwhile."""
+        return [self._samplers[each] for each in (worker, *(each for each in self._workers.away if each != worker))]
+
+    def _most_urgent(self, worker: int, now_s: float) -> Sampler | None:
+        urgent = [
+            (urgency, -number, sampler)
+            for number, sampler in enumerate(self._served_by(worker))
+            if (urgency := sampler.urgency(now_s)) is not None
+        ]
+        return max(urgent)[2] if urgent else None
 
     def done(self, frames: Sequence[Frame], reports: Sequence[Report]) -> None:
         now, now_s = self._clock.now(), self._clock.monotonic()

@@ -182,6 +182,15 @@ class Sampler:
             dues.append(self._attended[0][0])
         return min(dues, default=None)
 
+    def urgency(self, now: float) -> float | None:
+        """How much of its patience the camera that would be taken now has waited; None when none would be."""
+        heap = self._next(now)
+        if heap is None:
+            return None
+        each = self._cameras[heap[0][3]]
+        waited = (now - each.waits_since) / each.patience
+        return max(1.0, waited) if heap is self._attended else waited
+
     def lateness(self, now: float) -> float:
         """For how many seconds a frame of a camera that is due has waited for a worker; 0 when none has."""
         late = 0.0

@@ -75,7 +75,8 @@ class _Worker:
 class WorkerPool:
     """Worker processes, started from a command line: `{fd}` in it becomes the socket, `{worker}` its number.
 
-    A camera always goes to the same worker, for what that one remembers of it. One pool serves one `run`.
+    A camera goes to the same worker, for what that one remembers of it, and to others only while that one is away. One pool
+    serves one `run`.
 
     What `brief` says is told to every worker before it gets more frames. A worker that refuses it goes on by what it was
     told before, and so do those that start later, until one has accepted it.
@@ -109,9 +110,15 @@ class WorkerPool:
         """The processes that live at present."""
         return [worker.pid for worker in self._workers if worker.pid is not None]
 
+    @property
+    def away(self) -> list[int]:
+        """The workers that cannot be given anything now: they are starting, or have died."""
+        return [worker.index for worker in self._workers if not worker.ready]
+
     def wake(self, worker: int) -> None:
-        """A frame may be waiting for this worker."""
-        self._workers[worker].wake.set()
+        """A frame may be waiting for this worker, or for those that look in its place."""
+        for each in [self._workers[worker]] if self._workers[worker].ready else self._workers:
+            each.wake.set()
 
     def brief(self, briefing: bytes) -> None:
         """What workers work by from now on."""
@@ -174,6 +181,7 @@ class WorkerPool:
         finally:
             watch.cancel()
             worker.pid, worker.ready = None, False
+            self.wake(worker.index)
             if process.returncode is None:
                 with suppress(ProcessLookupError):
                     process.kill()

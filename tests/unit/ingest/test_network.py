@@ -132,6 +132,7 @@ def test_pictures_that_nobody_can_decode_for_a_while_are_hopeless(street):
 
 def test_cameras_are_dealt_out_to_the_workers_and_stay_there():
     street = Street("a", "b", "c", "d", workers=2)
+    stand_ready(street, 0, 1)
     for _ in range(3):
         for name in "abcd":
             street.arrives(name)
@@ -139,6 +140,26 @@ def test_cameras_are_dealt_out_to_the_workers_and_stay_there():
         assert [each.camera for each in street.network.take(1, 4)] == ["b", "d"]
         street.after(2)
     street.close()
+
+
+def test_cameras_of_a_worker_that_is_away_are_looked_at_by_the_others():
+    street = Street("a", "b", workers=2)
+    for name in "ab":
+        street.arrives(name)
+    stand_ready(street, 0)
+    assert [each.camera for each in street.network.take(0, 4)] == ["a", "b"]
+    stand_ready(street, 1)
+    street.after(2)
+    for name in "ab":
+        street.arrives(name)
+    assert [each.camera for each in street.network.take(0, 4)] == ["a"]
+    assert [each.camera for each in street.network.take(1, 4)] == ["b"]
+    street.close()
+
+
+def stand_ready(street: Street, *workers: int) -> None:
+    for worker in workers:
+        street.pool._workers[worker].ready = True
 
 
 def test_a_report_says_the_same_after_its_way():
