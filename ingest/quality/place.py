@@ -27,6 +27,7 @@ _MOVED = 1.7  # values (17 px at 1600) by which the view must stand elsewhere, o
 _FOREIGN = (
     0.2  # median correlation, and share of blocks in place: of another view up to 0.15, in any weather 0.25 and more
 )
+_SURELY = 0.9  # one block that is surely where it was: behind a bus there is such a one, in another view none
 _FAR, _PEAK = 4.0, 0.12  # with too few blocks, of the whole view: values, and how clear the peak must be
 _STRANGE = 0.3  # then also the correlation of edges: of two streets up to 0.29
 _WINDOW: Floats = np.asarray(cv2.createHanningWindow((WIDTH, HEIGHT), cv2.CV_32F), np.float32)
@@ -46,7 +47,11 @@ def has_moved(now: Floats, was: Floats, *, strange: bool = True) -> bool:
         median = float(np.median(stays[marked]))
         if median > _SETTLED:
             return False
-        foreign = median < _FOREIGN and float((stays[marked] > _SAME).mean()) < _FOREIGN
+        foreign = (
+            median < _FOREIGN
+            and float((stays[marked] > _SAME).mean()) < _FOREIGN
+            and float(stays[marked].max()) < _SURELY
+        )
         return (strange and foreign) or _displaced(now, was, marked, stays)
     # OpenCV applies the window to the very arrays it is given: it gets copies.
     (x, y), peak = cv2.phaseCorrelate(was.copy(), now.copy(), _WINDOW)
