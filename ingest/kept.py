@@ -63,7 +63,8 @@ class KeptMemory:
     ) -> None:
         self.lock = threading.Lock()
         self.camera_bytes = camera_bytes
-        self._all, self._history, self._each = all_bytes, history_bytes, each
+        self._least, self._each = (all_bytes, history_bytes), each
+        self._all_limit, self._history_limit = self._least
         self._cameras = 0
         self._current_bytes = self._older_bytes = 0
         self._older: dict[Group, Kept] = {}  # the oldest first
@@ -75,14 +76,19 @@ class KeptMemory:
 
     # What follows is for Kept, which holds the lock.
 
-    def enter(self) -> None:
-        self._cameras += 1
-
-    def leave(self) -> None:
-        self._cameras -= 1
+    def enter(self, cameras: int) -> None:
+        """So many more cameras, or fewer."""
+        self._cameras += cameras
+        self._all_limit = max(self._least[0], self._cameras * self._each[0])
+        self._history_limit = max(self._least[1], self._cameras * self._each[1])
 
     def grow(self, kept: Kept, size: int) -> bool:
         """Room for so much more in a camera's current group; False when there is none."""
+        everything = self._current_bytes + self._older_bytes + size
+        if kept.size + size <= self.camera_bytes and everything <= self._all_limit:  # as almost always
+            self._current_bytes += size
+            kept.size += size
+            return True
         while kept.size + size > self.camera_bytes and kept.older:
             self._give_up(kept.older[0])
         while self._current_bytes + self._older_bytes + size > self._all_limit and self._older:
@@ -119,14 +125,6 @@ class KeptMemory:
         self._short += 1
         self.forget(group)
 
-    @property
-    def _all_limit(self) -> int:
-        return max(self._all, self._cameras * self._each[0])
-
-    @property
-    def _history_limit(self) -> int:
-        return max(self._history, self._cameras * self._each[1])
-
 
 class Kept:
     """What one connection of a camera keeps. `take_apart` turns a group's `raw` into `units`, as far as it is complete."""
@@ -139,7 +137,7 @@ class Kept:
         self.older: deque[Group] = deque()
         self.size = 0
         with memory.lock:
-            memory.enter()
+            memory.enter(1)
 
     def begin(self, key: Frame, *, mark: int = 0) -> Frame:
         """A keyframe has come: the frame with the number of the group that it begins. `mark` is the source's own."""
@@ -183,7 +181,7 @@ class Kept:
             if not self._open:
                 return
             self._open = False
-            self._memory.leave()
+            self._memory.enter(-1)
             for group in list(self.older):
                 self._memory.forget(group)
             if self._current is not None:

@@ -56,6 +56,8 @@ class Simulator:
         self._sent: Counter[str] = Counter()
         self._playing: dict[Viewer, str] = {}
         self._pacing: asyncio.Task[None] | None = None
+        self.connects: Counter[int] = Counter()
+        """Connections taken, by second of the monotonic clock."""
         self._shown_as: dict[str, str] = {}
         self._dark_until: dict[str, float] = {}
         self._server: asyncio.Server | None = None
@@ -126,6 +128,11 @@ class Simulator:
     def viewers(self, name: str) -> int:
         return len(self._channels[name].viewers) if name in self._channels else 0
 
+    def halt(self) -> None:
+        """Send nobody anything any more, and answer all the same."""
+        if self._pacing is not None:
+            self._pacing.cancel()
+
     def keyframes(self) -> dict[str, int]:
         """How many keyframes were sent, by the name that was asked for."""
         sent = self._sent.copy()
@@ -186,6 +193,7 @@ class Simulator:
         return read_clip(path)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connects[int(self._clock.monotonic())] += 1
         task = asyncio.current_task()
         if task is not None:
             self._sessions.add(task)
