@@ -28,7 +28,7 @@ KEEP_BEFORE = timedelta(seconds=6)
 CAMERA_BYTES = 12 << 20
 """The most that one camera keeps: six seconds of 16 Mbit/s."""
 
-HISTORY_BYTES, HISTORY_BYTES_EACH = 64 << 20, 160 << 10
+HISTORY_BYTES, HISTORY_BYTES_EACH = 64 << 20, 144 << 10
 """The most that older groups take together: for few cameras so much, for many so much for each."""
 
 ALL_BYTES, ALL_BYTES_EACH = 512 << 20, 1 << 20

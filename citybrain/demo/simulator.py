@@ -52,6 +52,7 @@ class Simulator:
         self.epoch = epoch or self._clock.now()
         self._faults = {name: [read_fault(text)] for name, text in (faults or {}).items()}
         self._channels: dict[str, Channel] = {}
+        self._clips: dict[str, Clip] = {}
         self._tracks: dict[str, Track] = {}
         self._sent: Counter[str] = Counter()
         self._playing: dict[Viewer, str] = {}
@@ -183,14 +184,14 @@ class Simulator:
         return self._tracks[name]
 
     def _find(self, name: str) -> Clip | None:
-        if name in self._tracks:
-            return self._tracks[name].clip
+        if name in self._clips:
+            return self._clips[name]
         path = next(
             (self._folder / (name + ending) for ending in ENDINGS if (self._folder / (name + ending)).is_file()), None
         )
         if path is None or path.resolve().parent != self._folder.resolve():
             return None
-        return read_clip(path)
+        return self._clips.setdefault(name, read_clip(path))
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connects[int(self._clock.monotonic())] += 1
