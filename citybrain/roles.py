@@ -33,6 +33,7 @@ from events_api.server import Server
 from events_api.store.sqlite import SqliteCases
 from ingest.clips import Clips
 from ingest.network import Network
+from ingest.open_files import allow_connections
 from ingest.workers import WorkerPool, python
 from pipeline.notifiers import webhook
 from pipeline.outbox import SCHEMA as OUTBOX
@@ -109,6 +110,7 @@ def run_ingest(config: Path, data: DataFolder, *, workers: int | None = None) ->
         clock=clock,
         clips=clips,
     )
+    allow_connections(len(network.states()))
     stop = asyncio.Event()
 
     async def adopt(configuration: Configuration) -> None:

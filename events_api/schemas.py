@@ -187,6 +187,7 @@ class Camera(Answer):
     late: bool = Field(description="it goes unseen for a quarter longer than that, or more")
     clock_ok: bool | None
     codec: str | None
+    through: str | None = Field(description="what reads it: rtsp, rtsp-udp (as datagrams), libav, file, images")
     width: int | None
     height: int | None
     counts: Looks

@@ -13,7 +13,8 @@ from citybrain.configuration import expand
 from citybrain.errors import Fault
 
 SCHEMES = {
-    **dict.fromkeys(("rtsp", "rtsps", "rtmp", "rtmps", "http", "https"), "rtsp"),
+    "rtsp": "rtsp",
+    **dict.fromkeys(("rtsps", "rtmp", "rtmps", "http", "https"), "libav"),
     "file": "file",
     "images": "images",
 }

@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 from citybrain.clock import Clock
@@ -21,7 +21,9 @@ from citybrain.ports import Bus, CloserSource, HotStore
 from ingest.attention import Attention
 from ingest.budget import Load, together
 from ingest.config import CameraSettings, build, paced_by_looks
+from ingest.kept import process_memory
 from ingest.plan import Plan
+from ingest.rtsp.flow import process_counts
 from ingest.sampler import Sampler
 from ingest.secrets import scrubbed
 from ingest.states import CameraState
@@ -221,6 +223,7 @@ class Network:
                 if state.codec and state.codec != frame.codec:
                     log.warning("camera %s: codec changed from %s to %s", state.id, state.codec, frame.codec)
                 state.codec, state.clock_ok = frame.codec, frame.clock_ok
+                state.through = getattr(source, "through", each.settings.source)
                 state.opened()
                 each.mailbox.put(frame)
                 state.overtaken = each.mailbox.overtaken
@@ -381,6 +384,8 @@ class Network:
             "load.stretch": round(load.stretch, 3),
             "attended": load.attended,
             "followed": sum(self._followed),
+            **{f"kept.{name}": figure for name, figure in process_memory().figures().items()},
+            **{f"rtsp.{name}": figure for name, figure in asdict(process_counts()).items()},
             **{f"workers.{name}": figure for name, figure in self._workers.figures().items()},
             **{f"clips.{name}": figure for name, figure in (self._clips.figures() if self._clips else {}).items()},
         }

@@ -55,6 +55,9 @@ class CameraState:
     gate_missed: int = 0
     findings: tuple[Finding, ...] = ()
     codec: str = ""
+    through: str = ""
+    """Which of our sources reads it: one may hand over to another."""
+
     width: int = 0
     height: int = 0
     clock_ok: bool = False
@@ -137,6 +140,7 @@ class CameraState:
             "reconnects": self.reconnects,
             "strikes": self.strikes,
             "codec": self.codec,
+            "through": self.through,
             "width": self.width,
             "height": self.height,
             "clock_ok": self.clock_ok,

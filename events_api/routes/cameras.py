@@ -94,6 +94,7 @@ def shown(known: Known) -> dict[str, Any]:
         "findings": _findings(known),
         "clock_ok": bool(told["clock_ok"]) if "clock_ok" in told else None,
         "codec": _text(told.get("codec")),
+        "through": _text(told.get("through")),
         **{name: _count(told.get(name)) for name in ("width", "height")},
         "counts": {name: count_of(known, name) for name in _COUNTS},
         "snapshot": f"/v1/cameras/{camera.id}/snapshot.jpg" if told.get("last_look_at") else None,

@@ -16,6 +16,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Protocol
 
 from citybrain.errors import CameraGone
@@ -63,6 +64,12 @@ class Counts:
     setless: int = 0
 
 
+@cache
+def process_counts() -> Counts:
+    """What all flows of this process met together, over whom nobody else keeps count when their connections end."""
+    return Counts()
+
+
 class Flow:
     """Takes the packets of one video, framed as inside an RTSP connection, whoever carried them."""
 
@@ -76,9 +83,10 @@ class Flow:
         channel: int = 0,
         control_channel: int = 1,
         sets: tuple[bytes, ...] = (),
+        totals: Counts | None = None,
     ) -> None:
         self.codec: Codec = CODECS[codec]
-        self.counts = Counts()
+        self.counts, self._totals = Counts(), totals or Counts()
         self.source: int | None = None
         self._taker, self._kept = taker, kept
         self._of, self._control_head = Of(0x2400 | channel, type_), 0x2400 | control_channel
@@ -166,6 +174,7 @@ class Flow:
                     begun, state = position, self._state
                     if 0 < (expected - sequence) & 0xFFFF <= _LATE:
                         self.counts.late += 1
+                        self._totals.late += 1
                         position = begun = after
                         continue
                     self._gap((sequence - expected) & 0xFFFF)
@@ -188,6 +197,7 @@ class Flow:
             position = after
         self._expected, self._foreign, self._stamp, self._state = expected, foreign, stamp_now, state
         self.counts.packets += packets
+        self._totals.packets += packets
         self._set_aside(data, begun, position)
         return self._short(data, position, end)
 
@@ -288,16 +298,19 @@ class Flow:
         self._remember(found)
         if any(type_ not in self._sets for type_ in self.codec.order):
             self.counts.setless += 1
+            self._totals.setless += 1
             self._kept.lose()
             return
         present = {self.codec.type_of(unit) for unit in found}
         missing = [unit for type_ in self.codec.order if type_ not in present for unit in self._sets[type_]]
         at = 1 if self.codec.type_of(found[0]) == self.codec.delimiter else 0
         self.counts.keyframes += 1
+        self._totals.keyframes += 1
         self._taker.keyframe(codecs.annex_b([*found[:at], *missing, *found[at:]]), self._stamp)
 
     def _drop(self) -> None:
         self.counts.dropped += 1
+        self._totals.dropped += 1
         self._held, self._held_bytes, self._state = [], 0, _PLAIN
         self._kept.lose()
 
@@ -328,7 +341,9 @@ class Flow:
 
     def _gap(self, missing: int) -> None:
         """Something did not come, or another sender began."""
-        self.counts.lost += missing if missing < 0x8000 else 0
+        if missing < 0x8000:
+            self.counts.lost += missing
+            self._totals.lost += missing
         self._gap_within = True
         self._kept.lose()
 

@@ -11,7 +11,7 @@ from citybrain.domain.frame import Frame
 from citybrain.errors import CameraGone
 from ingest.kept import Kept
 from ingest.rtsp.connection import Connection, answer_to, gone_by
-from ingest.rtsp.flow import Flow
+from ingest.rtsp.flow import Flow, process_counts
 from ingest.rtsp.messages import Asked, Message, Request, read_message
 from ingest.rtsp.ranges import Bytes
 from ingest.rtsp.rtcp import SenderReport, read_control, receiver_report
@@ -77,6 +77,7 @@ class Stream:
             channel=channels[0],
             control_channel=channels[1],
             sets=opened.video.sets,
+            totals=process_counts(),
         )
         self._channels = channels
         self._sender_clock, self._sender = SenderClock(opened.video.clock_hz), self.flow.source

@@ -11,7 +11,7 @@ from citybrain.domain.camera import Text, ZoneKind
 from citybrain.errors import Fault
 from ingest.config import build, load
 from ingest.sources.file import File
-from ingest.sources.libav import Libav
+from ingest.sources.rtsp import Rtsp
 
 FIXTURES = Path("tests/configs/cameras")
 PASSWORD = "p@ss/w:rd#42"
@@ -100,7 +100,7 @@ def test_what_the_file_says_arrives(city):
     assert junction.detector == "city"
     assert [zone.kind for zone in junction.camera.zones] == [ZoneKind.NO_PARKING, ZoneKind.ROADWAY]
     assert dome.camera.name == Text("Dome at the station", "Dome at the station")
-    assert (dome.source, dome.fixed, dome.detector) == ("rtsp", False, None)
+    assert (dome.source, dome.fixed, dome.detector) == ("libav", False, None)
 
 
 def test_a_zone_with_surveyed_corners_knows_where_its_middle_lies(city):
@@ -137,4 +137,4 @@ def test_a_file_is_found_from_the_configurations_folder_and_its_source_chosen_by
     assert faults == []
     assert camera.url.get_secret_value() == f"file://{tmp_path}/street.mp4?loop=1"
     assert isinstance(build(camera), File)
-    assert isinstance(build(city[0]), Libav)
+    assert isinstance(build(city[0]), Rtsp)
