@@ -5,6 +5,7 @@ frame ─► picture ─► thumbnail ─► usable? ─no─► detections: usa
                                  unchanged? ─yes─► the last detections again, looked=unchanged
                                     │no
                                  detector (batched over cameras) ─► looked=inferred, evidence
+                                 of what changed, or of the whole
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from citybrain.assembly import Configuration
 from citybrain.domain.detection import Detection, Detections, Looked, Usable
 from citybrain.errors import ModelUnusable, Transient, Unreadable
 from citybrain.evidence import jpeg
-from citybrain.ports import EvidenceStore, HotStore, Picture
+from citybrain.ports import EvidenceStore, HotStore, Picture, Plane
 from citybrain.wire import write_detections
 from detectors.audit import is_audited, is_miss
 from detectors.batching import Detector, open_detector
 from detectors.gate import Gate
+from detectors.windows import Part
 from ingest.config import CameraSettings
 from ingest.footage import pictures
 from ingest.quality import Usability, sight_of
@@ -78,6 +80,16 @@ class _Opened:
 
     detector: Detector
     remembered: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A glance that waits for its detector: which of the batch, its thumbnail, and the part to which it may be confined."""
+
+    index: int
+    glance: Glance
+    luma: Plane
+    part: Part | None
 
 
 class Looking:
@@ -135,7 +147,7 @@ class Looking:
     def look(self, glances: Sequence[Glance]) -> list[Detections]:
         """What was seen, glance by glance; pictures that want the detector are inferred together."""
         seen: list[Detections] = []
-        waiting: dict[str, list[tuple[int, Glance]]] = {}
+        waiting: dict[str, list[_Waiting]] = {}
         for index, glance in enumerate(glances):
             eye, sight = self._accepted(glance), sight_of(glance.picture)
             diagnosis = eye.usability.judge(sight, glance.captured_at)
@@ -156,20 +168,26 @@ class Looking:
                 if eye.gate is not None:
                     eye.gate.forget()
                 continue
-            repeated = eye.last if eye.gate is not None and eye.gate.unchanged(sight.luma, glance.captured_at) else None
-            eye.audited = repeated is not None and is_audited(glance.camera, glance.seq)
-            if repeated is not None and not eye.audited:
+            before = eye.last if eye.gate is not None else None
+            changed = eye.gate.changed(sight.luma, glance.captured_at) if eye.gate is not None and before else None
+            repeated = before is not None and changed is not None and not changed.any()
+            eye.audited = repeated and is_audited(glance.camera, glance.seq)
+            if repeated and not eye.audited and before is not None:
                 seen[index] = replace(
-                    base, looked=Looked.UNCHANGED, evidence=repeated.evidence, detections=repeated.detections
+                    base, looked=Looked.UNCHANGED, evidence=before.evidence, detections=before.detections
                 )
-            else:
-                waiting.setdefault(self._settings[glance.camera].detector or "", []).append((index, glance))
-                if eye.gate is not None:
-                    eye.gate.saw(sight.luma, glance.captured_at)
+                continue
+            part = Part(changed, before.detections) if changed is not None and before and not repeated else None
+            waits = _Waiting(index, glance, sight.luma, part)
+            waiting.setdefault(self._settings[glance.camera].detector or "", []).append(waits)
         for group in waiting.values():
-            answers = self._detector(group[0][1].camera).detect([glance.picture for _, glance in group])
-            for (index, glance), answer in zip(group, answers, strict=True):
-                seen[index] = self._inferred(seen[index], glance, answer)
+            detector = self._detector(group[0].glance.camera)
+            answers = detector.detect_changes([each.glance.picture for each in group], [each.part for each in group])
+            for waits, answer in zip(group, answers, strict=True):
+                glance, gate = waits.glance, self._eyes[waits.glance.camera].gate
+                if gate is not None:
+                    gate.saw(waits.luma, glance.captured_at, only=answer.cells)
+                seen[waits.index] = self._inferred(seen[waits.index], glance, answer.detections)
         for glance, each in zip(glances, seen, strict=True):
             self._show(glance, each)
         return [self._stamped(each) for each in seen]
@@ -227,7 +245,9 @@ class Looking:
             eye.baseline_at is None or glance.captured_at - eye.baseline_at >= BASELINE_EVERY
         ):
             if eye.baseline_at is not None and self._hot.get(f"baseline/{glance.camera}") == b"":
-                eye.asked_at = None  # people have accepted another view since: what is known of this one must not come back
+                eye.asked_at = (
+                    None  # people have accepted another view since: what is known of this one must not come back
+                )
                 return
             eye.baseline_at = glance.captured_at
             self._hot.put(f"baseline/{glance.camera}", eye.usability.baseline)

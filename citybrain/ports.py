@@ -105,6 +105,10 @@ class Backend(Protocol):
         """The input this backend wants for a picture of that size."""
         ...
 
+    def window_for(self, spec: InputSpec) -> InputSpec | None:
+        """A smaller input for parts of pictures, which then go in at the scale at which wholes go into `spec`; None: none."""
+        ...
+
     def warmup(self) -> None: ...
 
     def infer(self, batch: npt.NDArray[np.uint8], n: int, spec: InputSpec) -> list[list[Detection]]:

@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
 import numpy as np
 
 from citybrain.domain.detection import Detection
+from citybrain.domain.geometry import Box
 from citybrain.errors import ModelUnusable
 from citybrain.ports import Backend, InputSpec, Picture, Plane
 from detectors.config import DetectorSettings, backend_file
+from detectors.gate import Cells
 from detectors.labels import Labels
 from detectors.letterbox import Letterbox, fit, input_shape
 from detectors.looks import look
+from detectors.windows import Part, covered, cut, merged, outwards, plan, span
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a picture shows, and which of its part's cells were really looked at; None: all of it was."""
+
+    detections: tuple[Detection, ...]
+    cells: Cells | None = None
 
 
 class Detector:
@@ -42,14 +53,28 @@ class Detector:
 
     def detect(self, pictures: Sequence[Picture]) -> list[tuple[Detection, ...]]:
         """What each picture shows, surest first. Raises Unreadable when a picture's planes do not belong together."""
-        seen: list[tuple[Detection, ...]] = [()] * len(pictures)
-        for spec, indices in self._batches(pictures):
-            batch = self._buffer(spec)
-            places = [fit(pictures[index], spec, batch[slot]) for slot, index in enumerate(indices)]
-            answers = self._backend.infer(batch, len(indices), spec)
-            for index, place, answer in zip(indices, places, answers, strict=True):
-                seen[index] = self._told(pictures[index], place, answer)
-        return seen
+        inputs = [(each, self._backend.input_for(each.width, each.height)) for each in pictures]
+        return [self._remembered(picture, seen) for picture, seen in zip(pictures, self._inferred(inputs), strict=True)]
+
+    def detect_changes(self, pictures: Sequence[Picture], parts: Sequence[Part | None]) -> list[Look]:
+        """The same, looking only where a picture's part says that it changed, as far as that can be; None: at the whole."""
+        if not self.settings.windows:
+            parts = [None] * len(parts)
+        cut_outs = [self._cut_out(picture, part) for picture, part in zip(pictures, parts, strict=True)]
+        inputs = [(picture, spec) for spec, windows in cut_outs for picture, _ in windows]
+        answers = iter(self._inferred(inputs))
+        looks: list[Look | None] = []
+        for picture, part, (_, windows) in zip(pictures, parts, cut_outs, strict=True):
+            places = [place for _, place in windows]
+            seen = [[replace(each, box=outwards(each.box, place)) for each in next(answers)] for place in places]
+            told = merged(part, places, seen) if part is not None and places else None
+            if told is None or part is None:
+                looks.append(None)
+                continue
+            shape = (part.cells.shape[0], part.cells.shape[1])
+            looks.append(Look(self._remembered(picture, told), covered(places, shape)))
+        whole = iter(self.detect([picture for picture, look in zip(pictures, looks, strict=True) if look is None]))
+        return [Look(next(whole)) if look is None else look for look in looks]
 
     def warmup(self) -> None:
         """Make the first look as quick as the others."""
@@ -67,10 +92,29 @@ class Detector:
     ) -> None:
         self.close()
 
-    def _batches(self, pictures: Sequence[Picture]) -> Iterator[tuple[InputSpec, list[int]]]:
+    def _cut_out(self, picture: Picture, part: Part | None) -> tuple[InputSpec, list[tuple[Picture, Box]]]:
+        """What is to be seen of a picture, and where each piece lies in it; nothing when it is to be seen whole."""
+        whole = self._backend.input_for(picture.width, picture.height)
+        spec = self._backend.window_for(whole)
+        size = span(picture.width, picture.height, whole, spec) if spec is not None else None
+        windows = plan(part, size) if part is not None and size is not None else None
+        return spec or whole, [cut(picture, window) for window in windows or ()]
+
+    def _inferred(self, inputs: Sequence[tuple[Picture, InputSpec]]) -> list[list[Detection]]:
+        """What each input shows under our labels, boxes 0..1 of its picture."""
+        seen: list[list[Detection]] = [[]] * len(inputs)
+        for spec, indices in self._batches([spec for _, spec in inputs]):
+            batch = self._buffer(spec)
+            places = [fit(inputs[index][0], spec, batch[slot]) for slot, index in enumerate(indices)]
+            answers = self._backend.infer(batch, len(indices), spec)
+            for index, place, answer in zip(indices, places, answers, strict=True):
+                seen[index] = self._told(place, answer)
+        return seen
+
+    def _batches(self, specs: Sequence[InputSpec]) -> Iterator[tuple[InputSpec, list[int]]]:
         by_spec: dict[InputSpec, list[int]] = defaultdict(list)
-        for index, picture in enumerate(pictures):
-            by_spec[self._backend.input_for(picture.width, picture.height)].append(index)
+        for index, spec in enumerate(specs):
+            by_spec[spec].append(index)
         for spec, indices in by_spec.items():
             for start in range(0, len(indices), spec.max_batch):
                 yield spec, indices[start : start + spec.max_batch]
@@ -80,15 +124,21 @@ class Detector:
             self._buffers[spec] = np.empty((spec.max_batch, *input_shape(spec)), np.uint8)
         return self._buffers[spec]
 
-    def _told(self, picture: Picture, place: Letterbox, answer: Sequence[Detection]) -> tuple[Detection, ...]:
+    def _told(self, place: Letterbox, answer: Sequence[Detection]) -> list[Detection]:
         told = []
         for each in answer:
             box = place.picture_box(each.box)
             if box is not None:
                 told.append(replace(each, box=box))
+        return self._labels.apply(told)
+
+    def _remembered(self, picture: Picture, seen: Sequence[Detection]) -> tuple[Detection, ...]:
+        """With a look for each that is to carry one; what was seen before keeps the one it has."""
         return tuple(
-            replace(each, look=look(picture.y, each.box)) if self._looks is None or each.label in self._looks else each
-            for each in self._labels.apply(told)
+            replace(each, look=look(picture.y, each.box))
+            if not each.look and (self._looks is None or each.label in self._looks)
+            else each
+            for each in seen
         )
 
 

@@ -95,6 +95,7 @@ class DetectorFile(Section):
     device: Annotated[str, StringConstraints(pattern=r"^(auto|cpu|cuda:\d+)$")] = "auto"
     reaffirm_for: Duration = timedelta(seconds=10)
     gate: bool = True
+    windows: bool = True
     options: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -133,6 +134,7 @@ class DetectorSettings:
     reaffirm_for: timedelta
     gate: bool
     options: Any
+    windows: bool = True
 
     def for_backend(self) -> BackendSettings:
         floor = min(self.confidence.of(label) for label in self.labels.values())
@@ -269,6 +271,7 @@ class _Checker:
             device=written.device,
             reaffirm_for=written.reaffirm_for,
             gate=written.gate,
+            windows=written.windows,
             options=options,
         )
 

@@ -28,6 +28,8 @@ _MOST_NOISE = 6.0  # noise is in every cell; beyond this, what is in every cell 
 _GAINS, _OFFSETS = (0.5, 2.0), (-64.0, 64.0)  # more than that is no passing cloud: look again
 
 _Grey = npt.NDArray[np.float32]
+Cells = npt.NDArray[np.bool_]
+"""ROWS × COLUMNS."""
 
 
 class Gate:
@@ -41,31 +43,53 @@ class Gate:
 
     def unchanged(self, thumbnail: Plane, at: datetime) -> bool:
         """Whether the last inferred view still holds; never for longer than `reaffirm_for`, nor backwards in time."""
+        changed = self.changed(thumbnail, at)
+        return changed is not None and not changed.any()
+
+    def changed(self, thumbnail: Plane, at: datetime) -> Cells | None:
+        """The cells in which the view differs from the last inferred one; None when all of it is to be looked at anew.
+
+        Where some cell changed, those count too that changed by half as much: they are the rims of what did.
+        """
         if self._reference is None or self._seen_at is None:
-            return False
+            return None
         if not timedelta(0) <= at - self._seen_at < self._reaffirm_for:
-            return False
+            return None
         new = _grey(thumbnail)
         # Light seldom changes from one look to the next: the fit is made when the plain difference speaks against it.
-        return (
-            _largest(self._reference, new) < self._changed
-            or _largest(_relit(self._reference, new), new) < self._changed
-        )
+        difference = _difference(self._reference, new)
+        if difference.max() >= self._changed:
+            relit = _difference(_relit(self._reference, new), new)
+            difference = relit if relit.max() < self._changed or relit.sum() < difference.sum() else difference
+        if difference.max() < self._changed:
+            return np.zeros((ROWS, COLUMNS), bool)
+        rims: Cells = difference >= self._changed / 2
+        return rims
 
-    def saw(self, thumbnail: Plane, at: datetime) -> None:
-        """The model has looked at this view: it is the reference from now on."""
-        self._reference = _grey(thumbnail)
-        self._seen_at = at
+    def saw(self, thumbnail: Plane, at: datetime, *, only: Cells | None = None) -> None:
+        """The model has looked at this view: it is the reference from now on.
+
+        Or at some cells `only`: what changes slowly elsewhere goes on adding up, and `reaffirm_for` goes on running.
+        """
+        new = _grey(thumbnail)
+        if only is None or self._reference is None:
+            self._reference, self._seen_at = new, at
+            return
+        relit = _relit(self._reference, new)
+        lit = _difference(relit, new)[~only].sum() < _difference(self._reference, new)[~only].sum()
+        looked_at = only.repeat(CELL, axis=0).repeat(CELL, axis=1)
+        self._reference = np.where(looked_at, new, relit if lit else self._reference)
 
     def forget(self) -> None:
         """The next view has to be looked at: the camera was lost, or its answer is no longer to be trusted."""
         self._reference = self._seen_at = None
 
 
-def _largest(old: _Grey, new: _Grey) -> float:
-    """How much the cell that differs most differs, in grey levels, beyond the noise that is in every cell."""
+def _difference(old: _Grey, new: _Grey) -> _Grey:
+    """How much each cell differs, in grey levels, beyond the noise that is in every cell."""
     cells = _cells(np.abs(new - old))
-    return float(cells.max()) - min(float(np.median(cells)), _MOST_NOISE)
+    beyond: _Grey = cells - np.float32(min(float(np.median(cells)), _MOST_NOISE))
+    return beyond
 
 
 def _relit(old: _Grey, new: _Grey) -> _Grey:

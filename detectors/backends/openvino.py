@@ -75,7 +75,8 @@ def classes(settings: BackendSettings) -> tuple[str, ...] | None:
 
 def files(settings: BackendSettings) -> tuple[Path, ...]:
     """Every xml and bin of the shapes that the size allows, in the precision that this processor gets."""
-    return tuple(dict.fromkeys(path for pair in _graph_files(settings).values() for path in pair))
+    pairs = [*_graph_files(settings).values(), *_window_files(settings).values()]
+    return tuple(dict.fromkeys(path for pair in pairs for path in pair))
 
 
 def build(settings: BackendSettings) -> OpenvinoBackend:
@@ -99,8 +100,9 @@ class OpenvinoBackend:
         assert known is not None  # noqa: S101  # this backend's classes() answers or raises
         self._classes = known
         self._graphs: dict[Shape, _Graph] = {}
+        self._windows = frozenset(_window_files(settings))
         digest = hashlib.sha256()
-        for shape, (xml_path, weights_path) in _graph_files(settings).items():
+        for shape, (xml_path, weights_path) in [*_graph_files(settings).items(), *_window_files(settings).items()]:
             xml, weights = (read_verified(settings.model, path) for path in (xml_path, weights_path))
             digest.update(hashlib.sha256(xml).digest() + hashlib.sha256(weights).digest())
             graph = self._read(xml, weights, shape=shape)
@@ -126,8 +128,13 @@ class OpenvinoBackend:
 
     def input_for(self, width: int, height: int) -> InputSpec:
         """The shape that a picture of this size fills best; of two it fills alike, the larger."""
-        shape = max(self._graphs, key=lambda each: (round(_filled(each, width, height), 3), each))
-        return InputSpec(width=shape[1], height=shape[0], format="i420", max_batch=self._graphs[shape].max_batch)
+        wholes = [each for each in self._graphs if each not in self._windows]
+        return self._spec(max(wholes, key=lambda each: (round(_filled(each, width, height), 3), each)))
+
+    def window_for(self, spec: InputSpec) -> InputSpec | None:
+        """The exported shape of half the width and at least half the height."""
+        fitting = [each for each in self._windows if each[1] * 2 == spec.width and each[0] * 2 >= spec.height]
+        return self._spec(min(fitting)) if fitting else None
 
     def warmup(self) -> None:
         """Compile and run every shape once; larger batches follow when there is a backlog to batch."""
@@ -171,6 +178,9 @@ class OpenvinoBackend:
             height=spec.height,
             max_overlap=self._options.max_overlap,
         )
+
+    def _spec(self, shape: Shape) -> InputSpec:
+        return InputSpec(width=shape[1], height=shape[0], format="i420", max_batch=self._graphs[shape].max_batch)
 
     def _request(self, graph: _Graph, shape: Shape, size: int) -> Any:
         if size not in graph.requests:
@@ -273,6 +283,14 @@ def _graph_files(settings: BackendSettings) -> dict[Shape | None, tuple[Path, Pa
             f"{model.name}: it is not exported with {settings.size}, but as {known} (height x width); set `size`"
         )
     return fitting
+
+
+def _window_files(settings: BackendSettings) -> dict[Shape, tuple[Path, Path]]:
+    """(xml, bin) by shape of what parts of pictures go into: half the size, which only a registered model comes in."""
+    if settings.size.exact is not None or settings.model.entry is None:
+        return {}
+    shapes = openvino_files(settings.model, int8=_precision(settings) == "int8")
+    return {shape: pair for shape, pair in shapes.items() if max(shape) * 2 == settings.size.longest}
 
 
 def _own_xml(settings: BackendSettings) -> Path:

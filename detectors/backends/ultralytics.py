@@ -12,6 +12,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -103,6 +104,12 @@ class UltralyticsBackend:
             wide, high = (min(self._longest, _up(side * scale)) for side in (width, height))
             fixed = (wide, high)
         return InputSpec(width=fixed[0], height=fixed[1], format="rgb24", max_batch=self._most)
+
+    def window_for(self, spec: InputSpec) -> InputSpec | None:
+        """Half of each side, where the model takes any size."""
+        if self._fixed is not None:
+            return None
+        return replace(spec, width=_up(spec.width / 2), height=_up(spec.height / 2))
 
     def warmup(self) -> None:
         spec = self.input_for(16, 9)

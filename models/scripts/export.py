@@ -3,7 +3,7 @@
     python models/scripts/export.py --weights runs/city-n/last.pt --out models
     python models/scripts/export.py --weights models/weights/city-n.pt --onnx city-n.onnx     # ONNX, not shipped
 
-Both OpenVINO graphs read one `.bin`: the weights are the same bytes for every shape, and only the anchor grids differ.
+All OpenVINO graphs read one `.bin`: the weights are the same bytes for every shape, and only the anchor grids differ.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import yaml
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parent)]
 
-SHAPES = ((384, 640), (480, 640))
-"""Height and width: 16:9 and 4:3 pictures with the least padding."""
+SHAPES = ((384, 640), (480, 640), (192, 320), (256, 320))
+"""Height and width: 16:9 and 4:3 pictures with the least padding, and a window a quarter of the size for each."""
 
 
 def sha256(path: Path) -> str:

@@ -144,3 +144,32 @@ def test_with_no_time_to_reaffirm_every_view_is_looked_at():
 def test_a_thumbnail_of_another_size_is_a_mistake(gate):
     with pytest.raises(ValueError, match="expected a thumbnail"):
         gate.unchanged(np.zeros((45, 80), np.uint8), EIGHT + SECOND)
+
+
+def test_what_changed_is_told_by_cell(gate):
+    assert not gate.changed(shown(street(), seed=1), EIGHT + SECOND).any()
+    changed = gate.changed(shown(with_thing(street(), at=(62, 81), size=(14, 8), luma=240), seed=1), EIGHT + SECOND)
+    rows, columns = np.nonzero(changed)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (6, 7, 8, 8)
+    assert gate.changed(shown(street()), EIGHT + 11 * SECOND) is None
+    assert Gate(10 * SECOND).changed(shown(street()), EIGHT) is None
+
+
+def test_a_look_at_some_cells_leaves_the_others_as_they_were_seen_before(gate):
+    """Water that rises by less than shows from one look to the next is seen when it has risen enough."""
+    elsewhere = np.zeros((9, 16), bool)
+    elsewhere[:3] = True
+    for step in range(1, 4):
+        rising = with_thing(street(), at=(70, 40), size=(10, 10), luma=95 + 1.5 * step)
+        gate.saw(shown(rising, noise=0.3, seed=step), EIGHT + step * SECOND, only=elsewhere)
+    risen = shown(with_thing(street(), at=(70, 40), size=(10, 10), luma=103), noise=0.3, seed=9)
+    assert gate.changed(risen, EIGHT + 4 * SECOND)[7, 4]
+    gate.saw(risen, EIGHT + 4 * SECOND, only=~elsewhere)
+    assert not gate.changed(risen, EIGHT + 5 * SECOND).any()
+
+
+def test_looks_at_parts_do_not_put_off_the_look_at_the_whole(gate):
+    part = np.ones((9, 16), bool)
+    part[0] = False
+    gate.saw(shown(street()), EIGHT + 9 * SECOND, only=part)
+    assert gate.changed(shown(street()), EIGHT + 11 * SECOND) is None
