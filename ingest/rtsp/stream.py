@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from citybrain.clock import Clock
@@ -104,9 +105,9 @@ class Stream:
 
     def close(self) -> None:
         """Leave it, with a word to the camera if there is room for one."""
-        if not self._over and not self._unsent:
-            self._ask("TEARDOWN")
         self._over = True
+        if not self._unsent:  # else it does not listen, and half a message would be no word
+            self._ask("TEARDOWN")
         self._connection.close()
 
     # -- rounds -------------------------------------------------------------------------------------------------------
@@ -224,8 +225,9 @@ class Stream:
             raise CameraGone("broken", "it does not know the session any more")
         elif message.status == 401 and not self._asked_again:
             self._asked_again = True
-            self._connection.login.challenged(message.headers.get("www-authenticate", ()), answered=True)
-            self._ask(self._keep_alive)
+            with suppress(CameraGone):  # while pictures come, it may think of our password what it likes
+                self._connection.login.challenged(message.headers.get("www-authenticate", ()), answered=True)
+                self._ask(self._keep_alive)
         elif message.status >= 400 and self._keep_alive != "OPTIONS":
             self._keep_alive = "OPTIONS"  # it announced more than it can do
         elif message.status < 300:
