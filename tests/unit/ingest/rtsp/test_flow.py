@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from citybrain.demo.rtsp_packets import Sender, interleaved
 from citybrain.errors import CameraGone
 from ingest.kept import KeptMemory
+from ingest.rtsp import codecs
 from tests.unit.ingest.rtsp.packets import SETS, START, STEP, Camera, Listener, key_slice, slice_, stream
 
 CODECS = ["h264", "hevc"]
@@ -136,6 +137,31 @@ def test_a_keyframe_with_a_gap_in_it_is_dropped_and_counted_and_one_without_is_n
         assert listener.keyframes == whole
     if (hit, missing) not in ((0, 0), (2, len(groups[2]) - 1)):  # nobody can miss the first or the last
         assert listener.flow.counts.lost == 1
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("joined_late", [False, True])
+def test_a_keyframe_whose_first_slice_nobody_saw_is_not_whole(codec, joined_late):
+    camera = Camera(codec)
+    slices = [key_slice(codec, 200, first=index == 0, fill=index + 1) for index in range(3)]
+    before, key = camera.group(2, fill=9), camera.picture(*slices)
+    listener = Listener(codec, sets=SETS[codec])
+    listener.hear(b"".join([*([] if joined_late else before), *key[1:], *camera.group(1, fill=5)]))
+    assert listener.keyframes == ([] if joined_late else [keyframe(codec, 9)]) + [keyframe(codec, 5)]
+    assert listener.flow.counts.dropped == 1
+
+
+def test_sets_between_two_pictures_are_kept_with_the_second():
+    camera = Camera()
+    listener = Listener()
+    listener.hear(b"".join(camera.group(2) + camera.picture(*SETS["h264"]) + camera.picture(slice_("h264", fill=7))))
+    assert listener.units()[2:] == [stream([*SETS["h264"], slice_("h264", fill=7)])]
+
+
+def test_a_fragmented_unit_without_its_end_is_ended_by_the_next():
+    unit = key_slice("h264", 100)
+    begins, whole = bytes([0x7C, 0x85]) + unit[1:], bytes([0x7C, 0x45]) + b"never begun"
+    assert list(codecs.units(codecs.CODECS["h264"], [begins, begins, b"\x41\x88", whole])) == [unit, unit, b"\x41\x88"]
 
 
 def test_a_gap_ends_what_is_kept_of_the_group_and_the_next_keyframe_begins_anew():

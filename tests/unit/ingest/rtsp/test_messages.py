@@ -90,7 +90,7 @@ def test_packets_around_an_answer_are_kept_for_later():
         b"RTSP/1.0 200 OK\r\nContent-Length: 99999999\r\n\r\n",
         b"RTSP/1.0 200 OK\r\nContent-Length: 9999999999999999999999\r\n\r\n",
         b"RTSP/1.0 200 OK\r\n" + b"X: y\r\n" * 20_000,
-        PACKET[:2] + b"\xff\xff" + b"x" * 65_535 * 200,
+        (PACKET[:2] + b"\xff\xff" + b"x" * 65_535) * 200,
     ],
 )
 def test_what_is_no_rtsp_is_garbage(text):
