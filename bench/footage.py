@@ -1,10 +1,12 @@
-"""Clips to measure with: the demo's junction filmed by cameras of four kinds, and by the same four on a bad day.
+"""Clips to measure with: the demo's junction filmed by cameras of four kinds, by the same four on a bad day, and other streets.
 
 name                  size         coded    kbit/s
 sub-h264  sub-h265     704×576     25 fps    400   a keyframe each two seconds, no B-frames, as cameras send
 main-h264 main-h265   1920×1080    25 fps   3000
 busy-…                as above     25 fps   ×2.5   a noisy sensor on a swaying pole: figures must not be flattered
+street- market- quiet- as above, H.264 only        a street with passers-by, a market, a street where little happens
 
+The junction is the liveliest minute of the demo: something moves in all of it, nearly all the time.
 The sensor's noise differs from picture to picture: nothing is frozen, no two keyframes are alike.
 """
 
@@ -17,7 +19,7 @@ import math
 import os
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from statistics import median
@@ -37,8 +39,8 @@ FPS = 25
 GROUP = 50
 """Pictures from one keyframe to the next."""
 
-_JUNCTION = Path(__file__).parents[1] / "configs" / "demo" / "footage" / "junction.yaml"
-_BEGINS_S = 28  # traffic passes, a queue waits at the red light, traffic passes again
+_TIMELINES = Path(__file__).parents[1] / "configs" / "demo" / "footage"
+_BEGINS_S = 28  # at the junction: traffic passes, a queue waits at the red light, traffic passes again
 _ENDINGS = (".mp4", ".mkv", ".mov", ".avi", ".ts")
 _MARGIN = 16  # a picture is made larger by this, so that the pole may sway
 
@@ -49,6 +51,9 @@ _ENCODERS = {
     "h264": ("libx264", "x264-params", _SAME + ":threads=1", {"preset": "veryfast", "profile": "main"}),
     "h265": ("libx265", "x265-params", _SAME + ":open-gop=0:log-level=error:pools=none", {"preset": "ultrafast"}),
 }
+
+_STREAMS = (("sub", (704, 576), 400), ("main", (1920, 1080), 3000))
+_STREETS = {"street": "kerb-a", "market": "stalls", "quiet": "quiet"}
 
 _Plane = npt.NDArray[np.uint8]
 
@@ -65,19 +70,30 @@ class Kind:
     seconds: int = 60
     noise: float = 2.0
     sway: float = 0.0
+    scene: str = "junction"
+
+
+def _junction() -> Iterator[Kind]:
+    for stream, (width, height), kbps in _STREAMS:
+        for codec in ("h264", "h265"):
+            yield Kind(f"{stream}-{codec}", codec, width, height, kbps)
 
 
 def _kinds() -> Iterator[Kind]:
-    for stream, (width, height), kbps in (("sub", (704, 576), 400), ("main", (1920, 1080), 3000)):
-        for codec in ("h264", "h265"):
-            yield Kind(f"{stream}-{codec}", codec, width, height, kbps)
-            yield Kind(f"busy-{stream}-{codec}", codec, width, height, kbps * 5 // 2, seconds=30, noise=5.0, sway=4.0)
+    yield from _junction()
+    for each in _junction():
+        yield replace(each, name=f"busy-{each.name}", kbps=each.kbps * 5 // 2, seconds=30, noise=5.0, sway=4.0)
+        if each.codec == "h264":
+            for name, scene in _STREETS.items():
+                yield replace(each, name=f"{name}-{each.name}", scene=scene)
 
 
-KINDS: Mapping[str, Kind] = {
-    each.name: each for each in sorted(_kinds(), key=lambda kind: kind.name.startswith("busy"))
+KINDS: Mapping[str, Kind] = {each.name: each for each in _kinds()}
+NAMES = tuple(name for name, kind in KINDS.items() if kind.scene == "junction")
+CITY: Mapping[str, tuple[str, ...]] = {
+    stream: (f"{stream}-h264", *(f"{name}-{stream}-h264" for name in _STREETS)) for stream, _, _ in _STREAMS
 }
-NAMES = tuple(KINDS)
+"""Four streets for each size: cameras that take turns with them see a small city."""
 
 
 def clips(names: Collection[str] = NAMES, *, folder: Path = FOLDER, source: Path | None = None) -> Mapping[str, Path]:
@@ -132,7 +148,7 @@ def _up_to_date(kind: Kind, folder: Path, video: Path | None) -> bool:
 def _fingerprint(kind: Kind, video: Path | None) -> str:
     """Of all that a clip is made from: this module, its kind, and what is filmed."""
     if video is None:
-        filmed = footage_clip.digest(load(_JUNCTION))
+        filmed = footage_clip.digest(_timeline(kind))
     else:
         filmed = f"{video.resolve()} {video.stat().st_size} {video.stat().st_mtime_ns}"
     made = hashlib.sha256(Path(__file__).read_bytes())
@@ -159,7 +175,7 @@ def _filmed(kind: Kind, video: Path | None) -> Iterator[av.VideoFrame]:
     # What is upscaled has no fine structure; a street has, and an encoder pays for it.
     structure = cv2.GaussianBlur(draw.normal(0, 12, size), (0, 0), 0.8).astype(np.int16)
     noise = draw.normal(0, kind.noise, (size[0] + 64, size[1] + 64)).astype(np.int16)
-    for number, (y, u, v) in enumerate(_scene(video)):
+    for number, (y, u, v) in enumerate(_recorded(video) if video else _composed(_timeline(kind))):
         across, down = (
             2 * round((_MARGIN / 2 + kind.sway * wave(number / FPS * 2)) / 2) for wave in (math.sin, math.cos)
         )
@@ -173,9 +189,8 @@ def _filmed(kind: Kind, video: Path | None) -> Iterator[av.VideoFrame]:
         yield av.VideoFrame.from_ndarray(planar.reshape(kind.height * 3 // 2, kind.width), format="yuv420p")
 
 
-def _scene(video: Path | None) -> Iterator[tuple[_Plane, _Plane, _Plane]]:
-    """Planes picture by picture, for ever."""
-    return _composed(load(_JUNCTION)) if video is None else _recorded(video)
+def _timeline(kind: Kind) -> Timeline:
+    return load(_TIMELINES / f"{kind.scene}.yaml")
 
 
 def _composed(timeline: Timeline) -> Iterator[tuple[_Plane, _Plane, _Plane]]:
