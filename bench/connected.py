@@ -20,6 +20,7 @@ from typing import Any
 import uvloop
 from pydantic import SecretStr
 
+from bench.pauses import Pauses
 from citybrain import plugins
 from citybrain.clock import SystemClock
 from citybrain.domain.camera import Camera, Text
@@ -48,6 +49,7 @@ class Noting(Network):
     """The network, which also notes how old each look's picture was."""
 
     lags: list[float]
+    pauses: Pauses
 
     def done(self, frames: Sequence[Frame], reports: Sequence[Report]) -> None:
         now = self._clock.now()
@@ -69,7 +71,8 @@ async def run() -> None:
     nowhere: Any = Nowhere()
     workers = WorkerPool(python("bench.glance", "{fd}"), count=_WORKERS, max_batch=16)
     network = Noting(Plan(cameras), workers=workers, bus=nowhere, hot=nowhere, clock=SystemClock())
-    network.lags = []
+    network.lags, network.pauses = [], Pauses()
+    pausing = asyncio.create_task(network.pauses.watch())
     stop, task = asyncio.Event(), None
     while line := (await lines.readline()).decode().strip():
         if line == "begin":
@@ -78,16 +81,17 @@ async def run() -> None:
             break
         print(json.dumps(lags(network) if line == "lags" else figures(network)), flush=True)
     stop.set()
+    pausing.cancel()
     if task is not None:
         await task
 
 
 def lags(network: Noting) -> list[float]:
-    found, network.lags = sorted(network.lags), []
+    found, network.lags, network.pauses.longest_s = sorted(network.lags), [], 0.0
     return found
 
 
-def figures(network: Network) -> dict[str, Any]:
+def figures(network: Noting) -> dict[str, Any]:
     gc.collect()
     used = resource.getrusage(resource.RUSAGE_SELF)
     memory = dict(
@@ -97,6 +101,7 @@ def figures(network: Network) -> dict[str, Any]:
         "cpu_s": used.ru_utime + used.ru_stime,
         "memory": int(memory["Pss"].split()[0]) * 1024,
         "threads": len(list(Path("/proc/self/task").iterdir())),
+        "longest_pause_s": network.pauses.longest_s,
         "kept": process_memory().figures(),
         "cameras": {
             state.id: [

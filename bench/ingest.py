@@ -164,6 +164,7 @@ def _chaos(folder: Path, seconds: float) -> dict[str, Any]:
         simulator.ask("halt")
         time.sleep(3.0)  # what was sent arrives
         last, sent, connects = ingest.ask("figures"), simulator.ask("sent"), simulator.ask("connects")
+        simulator_pause_s = simulator.ask("pause")
         ingest.say("stop")
     missing = {name: sent.get(url.rpartition("/")[2], 0) - last["cameras"][name][2] for name, url in crowd.good.items()}
     reasons: dict[str, int] = {}
@@ -180,6 +181,9 @@ def _chaos(folder: Path, seconds: float) -> dict[str, Any]:
         "connections in all": sum(connects),
         "keyframes sent to good ones": sum(sent.get(url.rpartition("/")[2], 0) for url in crowd.good.values()),
         "looks lost by good ones": lost,
+        "of them overtaken by a newer keyframe": sum(last["cameras"][name][3] for name in crowd.good),
+        "longest pause of ingest_s": round(after["longest_pause_s"], 2),
+        "longest pause of the simulator_s": round(simulator_pause_s, 2),
         "good ones that reconnected": sum(last["cameras"][name][5] > 0 for name in crowd.good),
         "reconnects of bad ones": sum(last["cameras"][name][5] for name in crowd.bad),
         "cpu_ms_per_camera_s": round(1000 * (after["cpu_s"] - before["cpu_s"]) / passed_s / CROWD, 3),

@@ -16,6 +16,7 @@ from typing import Any
 
 import uvloop
 
+from bench.pauses import Pauses
 from citybrain.demo.simulator import Simulator
 from ingest.open_files import allow_connections
 
@@ -25,13 +26,18 @@ async def serve(folder: Path, port: int) -> None:
     lines = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+    pauses = Pauses()
+    watching = asyncio.create_task(pauses.watch())
     async with Simulator(folder, port=port) as simulator:
         print(simulator.port, flush=True)
         while line := (await lines.readline()).decode().strip():
-            print(json.dumps(answer(simulator, line)), flush=True)
+            print(json.dumps(answer(simulator, pauses, line)), flush=True)
+    watching.cancel()
 
 
-def answer(simulator: Simulator, line: str) -> Any:
+def answer(simulator: Simulator, pauses: Pauses, line: str) -> Any:
+    if line == "pause":
+        return pauses.longest_s
     if line == "sent":
         return simulator.keyframes()
     if line == "connects":

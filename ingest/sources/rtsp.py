@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -40,16 +41,19 @@ def build(config: Config) -> Rtsp:
     return Rtsp(config, clock=SystemClock())
 
 
+_MOST_WAITING = 8  # keyframes of one read, after a pause; who waits for frames takes them at once, and counts what he passes over
+
+
 @dataclass(slots=True)
 class _Slot:
-    """The newest keyframe, and at last the end: between the rounds and who waits for frames, in one loop."""
+    """The newest keyframes, and at last the end: between the rounds and who waits for frames, in one loop."""
 
-    frame: Frame | None = None
+    frames: deque[Frame] = field(default_factory=lambda: deque(maxlen=_MOST_WAITING))
     gone: CameraGone | None = None
     filled: asyncio.Event = field(default_factory=asyncio.Event)
 
     def put(self, frame: Frame) -> None:
-        self.frame = frame
+        self.frames.append(frame)
         self.filled.set()
 
     def end(self, gone: CameraGone) -> None:
@@ -58,8 +62,8 @@ class _Slot:
 
     async def take(self) -> Frame:
         await self.filled.wait()
-        frame, self.frame = self.frame, None
-        if self.gone is None:
+        frame = self.frames.popleft() if self.frames else None
+        if self.gone is None and not self.frames:
             self.filled.clear()
         if frame is not None:
             return frame
