@@ -10,7 +10,21 @@ from typing import Any
 
 from citybrain.errors import UsageError
 
-NAMES = ("chaos", "city", "clips", "decode", "detect", "endtoend", "gate", "ingest", "looks", "parked", "peers", "quality", "stories")
+NAMES = (
+    "chaos",
+    "city",
+    "clips",
+    "decode",
+    "detect",
+    "endtoend",
+    "gate",
+    "ingest",
+    "looks",
+    "parked",
+    "peers",
+    "quality",
+    "stories",
+)
 
 
 def run(given: argparse.Namespace) -> int:
