@@ -105,8 +105,8 @@ class Backend(Protocol):
         """The input this backend wants for a picture of that size."""
         ...
 
-    def window_for(self, spec: InputSpec) -> InputSpec | None:
-        """A smaller input for parts of pictures, which then go in at the scale at which wholes go into `spec`; None: none."""
+    def windows_for(self, spec: InputSpec) -> Sequence[InputSpec]:
+        """Smaller inputs for parts of pictures, which then go in at the scale at which wholes go into `spec`; or none."""
         ...
 
     def warmup(self) -> None: ...

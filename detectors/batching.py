@@ -19,7 +19,7 @@ from detectors.gate import Cells
 from detectors.labels import Labels
 from detectors.letterbox import Letterbox, fit, input_shape
 from detectors.looks import look
-from detectors.windows import Part, covered, cut, merged, outwards, plan, span
+from detectors.windows import Part, covered, cut, merged, outwards, plan, sizes
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,15 @@ class Look:
 
     detections: tuple[Detection, ...]
     cells: Cells | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A window's part of a picture, where it lies in it, and what it goes into."""
+
+    picture: Picture
+    place: Box
+    spec: InputSpec
 
 
 class Detector:
@@ -61,11 +70,11 @@ class Detector:
         if not self.settings.windows:
             parts = [None] * len(parts)
         cut_outs = [self._cut_out(picture, part) for picture, part in zip(pictures, parts, strict=True)]
-        inputs = [(picture, spec) for spec, windows in cut_outs for picture, _ in windows]
+        inputs = [(each.picture, each.spec) for cut_out in cut_outs for each in cut_out]
         answers = iter(self._inferred(inputs))
         looks: list[Look | None] = []
-        for picture, part, (_, windows) in zip(pictures, parts, cut_outs, strict=True):
-            places = [place for _, place in windows]
+        for picture, part, cut_out in zip(pictures, parts, cut_outs, strict=True):
+            places = [each.place for each in cut_out]
             seen = [[replace(each, box=outwards(each.box, place)) for each in next(answers)] for place in places]
             told = merged(part, places, seen) if part is not None and places else None
             if told is None or part is None:
@@ -92,13 +101,14 @@ class Detector:
     ) -> None:
         self.close()
 
-    def _cut_out(self, picture: Picture, part: Part | None) -> tuple[InputSpec, list[tuple[Picture, Box]]]:
-        """What is to be seen of a picture, and where each piece lies in it; nothing when it is to be seen whole."""
+    def _cut_out(self, picture: Picture, part: Part | None) -> list[_Piece]:
+        """What is to be seen of a picture; nothing when it is to be seen whole."""
+        if part is None:
+            return []
         whole = self._backend.input_for(picture.width, picture.height)
-        spec = self._backend.window_for(whole)
-        size = span(picture.width, picture.height, whole, spec) if spec is not None else None
-        windows = plan(part, size) if part is not None and size is not None else None
-        return spec or whole, [cut(picture, window) for window in windows or ()]
+        specs = self._backend.windows_for(whole)
+        windows = plan(part, sizes(picture.width, picture.height, whole, specs)) or ()
+        return [_Piece(*cut(picture, window.box), specs[window.size]) for window in windows]
 
     def _inferred(self, inputs: Sequence[tuple[Picture, InputSpec]]) -> list[list[Detection]]:
         """What each input shows under our labels, boxes 0..1 of its picture."""

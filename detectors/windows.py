@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
+from math import inf
 
 import cv2
 import numpy as np
@@ -22,9 +24,10 @@ from citybrain.ports import InputSpec, Picture
 from detectors.gate import Cells
 from detectors.letterbox import letterbox
 
-MOST = 2
-"""Windows of one look: more would cost as much as the whole."""
+MOST = 0.7
+"""Share of the whole's pixels that windows may have together: with more the whole costs as much, and says more."""
 
+_PATCHES = 16  # changes in so many places at once are no few things that move
 _AROUND = 0.5  # of a cell: what moves is larger than what changes, and a model wants to see where it stands
 _EDGE = 0.012  # of a window: a box that comes this near to its edge may be cut
 _KNOWN = 0.5  # of a cut thing's visible part that lies in what was known before
@@ -39,35 +42,60 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """How large a window is, as shares of the picture."""
+class Size:
+    """A size of window on pictures of one size: shares of their width and height, and its share of the whole's pixels."""
 
     width: float
     height: float
+    cost: float
+
+    def fits(self, box: Box) -> bool:
+        return _wide(box) <= self.width and _high(box) <= self.height
 
 
-def span(width: int, height: int, whole: InputSpec, window: InputSpec) -> Span | None:
-    """A window's size on pictures of that size, at the scale at which the whole goes in; None when it is no smaller."""
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Where to look, and which of the sizes it has."""
+
+    box: Box
+    size: int
+
+
+def sizes(width: int, height: int, whole: InputSpec, windows: Sequence[InputSpec]) -> list[Size]:
+    """How large windows are on pictures of that size, at the scale at which wholes go in."""
     place = letterbox(width, height, whole)
-    found = Span(min(1.0, window.width / place.width), min(1.0, window.height / place.height))
-    return found if found.width * found.height * MOST < 1.2 else None
+    return [
+        Size(
+            min(1.0, window.width / place.width),
+            min(1.0, window.height / place.height),
+            window.width * window.height / (whole.width * whole.height),
+        )
+        for window in windows
+    ]
 
 
-def plan(part: Part, size: Span) -> tuple[Box, ...] | None:
-    """The windows that show all that changed, none when nothing did; None when they cannot.
+def plan(part: Part, offered: Sequence[Size]) -> tuple[Window, ...] | None:
+    """The cheapest windows found that show all that changed, none when nothing did; None when the whole is to be seen.
 
-    A thing that is larger than a window is left to the next look at the whole, unless as much of the view changed.
+    A thing that is larger than any window is left to the next look at the whole, unless as much of the view changed.
     """
-    before = [each for each in part.before if _wide(each.box) <= size.width and _high(each.box) <= size.height]
-    needed = [_with_what_stood_there(each, before) for each in _changed(part.cells)]
-    if not needed:
-        return ()
-    for count in range(1, MOST + 1):
-        for groups in _divided(needed, count):
-            bounds = [_bounds(group) for group in groups]
-            if all(_wide(each) <= size.width and _high(each) <= size.height for each in bounds):
-                return tuple(_window(each, size) for each in bounds)
-    return None
+    before = [each.box for each in part.before if any(size.fits(each.box) for size in offered)]
+    groups = [_with_what_stood_there(each, before) for each in _changed(part.cells)]
+    if len(groups) > _PATCHES:
+        return None
+    joined = True
+    while joined:
+        joined = False
+        for a, b in combinations(groups, 2):
+            both = _bounds((a, b))
+            if _cost(both, offered) <= _cost(a, offered) + _cost(b, offered) and _cost(both, offered) < inf:
+                groups = [each for each in groups if each is not a and each is not b] + [both]
+                joined = True
+                break
+    if sum(_cost(each, offered) for each in groups) > MOST:
+        return None
+    chosen = [min((size.cost, index) for index, size in enumerate(offered) if size.fits(each))[1] for each in groups]
+    return tuple(Window(_placed(each, offered[index]), index) for each, index in zip(groups, chosen, strict=True))
 
 
 def merged(part: Part, windows: Sequence[Box], seen: Sequence[Sequence[Detection]]) -> list[Detection] | None:
@@ -145,26 +173,16 @@ def _changed(cells: Cells) -> Iterator[Box]:
         )
 
 
-def _with_what_stood_there(patch: Box, before: Sequence[Detection]) -> Box:
+def _with_what_stood_there(patch: Box, before: Sequence[Box]) -> Box:
     """The patch grown by all that was seen where it lies: a thing that moved is seen in full, or seen to be gone."""
-    grown = patch
-    for each in before:
-        if _touch(each.box, patch):
-            grown = _bounds((grown, each.box))
-    return grown
+    return _bounds([patch, *(each for each in before if _touch(each, patch))])
 
 
-def _divided(boxes: Sequence[Box], count: int) -> Iterator[Sequence[Sequence[Box]]]:
-    """The boxes in that many groups, cut between neighbours from left to right and from top to bottom."""
-    if count == 1:
-        yield [boxes]
-        return
-    for ordered in (sorted(boxes, key=lambda box: box.x1), sorted(boxes, key=lambda box: box.y1)):
-        for at in range(1, len(ordered)):
-            yield ordered[:at], ordered[at:]
+def _cost(box: Box, offered: Sequence[Size]) -> float:
+    return min((size.cost for size in offered if size.fits(box)), default=inf)
 
 
-def _window(needed: Box, size: Span) -> Box:
+def _placed(needed: Box, size: Size) -> Box:
     """A window with what is needed in its middle, as far as the picture's edges let it."""
     x1 = min(max(0.0, (needed.x1 + needed.x2 - size.width) / 2), 1.0 - size.width)
     y1 = min(max(0.0, (needed.y1 + needed.y2 - size.height) / 2), 1.0 - size.height)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -131,10 +132,14 @@ class OpenvinoBackend:
         wholes = [each for each in self._graphs if each not in self._windows]
         return self._spec(max(wholes, key=lambda each: (round(_filled(each, width, height), 3), each)))
 
-    def window_for(self, spec: InputSpec) -> InputSpec | None:
-        """The exported shape of half the width and at least half the height."""
-        fitting = [each for each in self._windows if each[1] * 2 == spec.width and each[0] * 2 >= spec.height]
-        return self._spec(min(fitting)) if fitting else None
+    def windows_for(self, spec: InputSpec) -> Sequence[InputSpec]:
+        """The exported shape of half the width and just half the height or more, and those smaller than it."""
+        halves = [each for each in self._windows if each[1] * 2 == spec.width and each[0] * 2 >= spec.height]
+        if not halves:
+            return []
+        half = min(halves)
+        smaller = [each for each in self._windows if each[0] <= half[0] and each[1] < half[1]]
+        return [self._spec(each) for each in (*sorted(smaller), half)]
 
     def warmup(self) -> None:
         """Compile and run every shape once; larger batches follow when there is a backlog to batch."""
@@ -286,11 +291,11 @@ def _graph_files(settings: BackendSettings) -> dict[Shape | None, tuple[Path, Pa
 
 
 def _window_files(settings: BackendSettings) -> dict[Shape, tuple[Path, Path]]:
-    """(xml, bin) by shape of what parts of pictures go into: half the size, which only a registered model comes in."""
+    """(xml, bin) by shape of what parts of pictures go into: half the size at most, which only a registered model has."""
     if settings.size.exact is not None or settings.model.entry is None:
         return {}
     shapes = openvino_files(settings.model, int8=_precision(settings) == "int8")
-    return {shape: pair for shape, pair in shapes.items() if max(shape) * 2 == settings.size.longest}
+    return {shape: pair for shape, pair in shapes.items() if max(shape) * 2 <= settings.size.longest}
 
 
 def _own_xml(settings: BackendSettings) -> Path:

@@ -6,6 +6,7 @@ picture, yet what should be seen, and where, is known exactly. No model is loade
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -87,8 +88,8 @@ class ScriptedBackend:
         wide, high = self._exact or (self._longest, self._longest * 3 // 4 // 2 * 2)
         return InputSpec(width=wide, height=high, format="rgb24", max_batch=self._options.max_batch)
 
-    def window_for(self, spec: InputSpec) -> InputSpec | None:
-        return replace(spec, width=spec.width // 2, height=spec.height // 2 // 2 * 2)
+    def windows_for(self, spec: InputSpec) -> Sequence[InputSpec]:
+        return [replace(spec, width=spec.width // 2, height=spec.height // 2 // 2 * 2)]
 
     def warmup(self) -> None:
         """Nothing to warm."""

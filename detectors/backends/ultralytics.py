@@ -11,7 +11,7 @@ import hashlib
 import logging
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -105,11 +105,13 @@ class UltralyticsBackend:
             fixed = (wide, high)
         return InputSpec(width=fixed[0], height=fixed[1], format="rgb24", max_batch=self._most)
 
-    def window_for(self, spec: InputSpec) -> InputSpec | None:
-        """Half of each side, where the model takes any size."""
+    def windows_for(self, spec: InputSpec) -> Sequence[InputSpec]:
+        """Half of each side, and a square of a third, where the model takes any size."""
         if self._fixed is not None:
-            return None
-        return replace(spec, width=_up(spec.width / 2), height=_up(spec.height / 2))
+            return []
+        small = _up(max(spec.width, spec.height) / 3.4)
+        half = replace(spec, width=_up(spec.width / 2), height=_up(spec.height / 2))
+        return [replace(spec, width=small, height=small), half]
 
     def warmup(self) -> None:
         spec = self.input_for(16, 9)

@@ -21,8 +21,8 @@ import yaml
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parent)]
 
-SHAPES = ((384, 640), (480, 640), (192, 320), (256, 320))
-"""Height and width: 16:9 and 4:3 pictures with the least padding, and a window a quarter of the size for each."""
+SHAPES = ((384, 640), (480, 640), (192, 320), (256, 320), (192, 192))
+"""Height and width: 16:9 and 4:3 pictures with the least padding, a window a quarter of the size for each, a small one for both."""
 
 
 def sha256(path: Path) -> str:

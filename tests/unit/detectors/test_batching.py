@@ -24,8 +24,8 @@ class Recording:
     def input_for(self, width, height):
         return InputSpec(64, 32 if width > height else 64, "i420", max_batch=3)
 
-    def window_for(self, spec):
-        return None
+    def windows_for(self, spec):
+        return []
 
     def warmup(self):
         pass

@@ -12,10 +12,11 @@ from citybrain.domain.geometry import Box
 from citybrain.ports import InputSpec
 from detectors.batching import Detector
 from detectors.config import backend_file
-from detectors.windows import Part, Span, covered, cut, merged, outwards, plan, span
+from detectors.windows import Part, Size, covered, cut, merged, outwards, plan, sizes
 from tests.unit.detectors.drawing import GREEN, RED, canvas, detector, draw, picture
 
-HALF = Span(0.5, 0.5)
+HALF = Size(0.5, 0.5, 0.25)
+SMALL = Size(0.3, 0.4, 0.12)
 
 
 def cells(*changed: tuple[int, int]) -> np.ndarray:
@@ -35,19 +36,23 @@ def around(row: int, column: int, *, wide: float = 0.02, high: float = 0.04) -> 
     return x - wide / 2, y - high / 2, x + wide / 2, y + high / 2
 
 
+def boxes(part: Part, *offered: Size) -> list[Box]:
+    return [window.box for window in plan(part, offered or (HALF,)) or ()]
+
+
 def contains(window: Box, box: Box) -> bool:
     return window.x1 <= box.x1 and window.y1 <= box.y1 and window.x2 >= box.x2 and window.y2 >= box.y2
 
 
 @pytest.mark.parametrize("at", [(0, 0), (4, 8), (8, 15), (2, 14)])
 def test_one_change_is_seen_in_one_window_within_the_picture(at):
-    (window,) = plan(Part(cells(at), ()), HALF) or ()
+    (window,) = boxes(Part(cells(at), ()))
     assert contains(window, Box(*around(*at)))
     assert (window.x2 - window.x1, window.y2 - window.y1) == pytest.approx((0.5, 0.5))
 
 
 def test_changes_far_apart_are_seen_in_two_windows():
-    windows = plan(Part(cells((1, 1), (7, 14)), ()), HALF) or ()
+    windows = boxes(Part(cells((1, 1), (7, 14)), ()))
     assert len(windows) == 2
     assert all(any(contains(each, Box(*around(*at))) for each in windows) for at in ((1, 1), (7, 14)))
 
@@ -57,24 +62,24 @@ def test_changes_far_apart_are_seen_in_two_windows():
     [[(0, 0), (0, 15), (8, 0), (8, 15)], [(4, column) for column in range(16)]],
     ids=["everywhere", "all across"],
 )
-def test_what_two_windows_cannot_show_is_looked_at_whole(changed):
-    assert plan(Part(cells(*changed), ()), HALF) is None
+def test_what_few_windows_cannot_show_is_looked_at_whole(changed):
+    assert plan(Part(cells(*changed), ()), [HALF]) is None
 
 
 def test_where_nothing_changed_nothing_is_looked_at():
-    assert plan(Part(cells(), ()), HALF) == ()
+    assert plan(Part(cells(), ()), [HALF]) == ()
 
 
 def test_what_stood_where_something_moved_is_seen_in_full():
     bus = thing("bus", 0.05, 0.4, 0.45, 0.7)
-    (window,) = plan(Part(cells((4, 1)), (bus,)), HALF) or ()
+    (window,) = boxes(Part(cells((4, 1)), (bus,)))
     assert contains(window, bus.box)
 
 
 def test_a_car_on_a_flooded_road_does_not_ask_for_a_look_at_all_the_water():
     water, car = thing("water", 0.0, 0.3, 1.0, 1.0), thing("car", *around(5, 6))
     part = Part(cells((5, 6)), (water,))
-    windows = plan(part, HALF) or ()
+    windows = boxes(part)
     cut_water = thing("water", windows[0].x1, windows[0].y1, windows[0].x2, windows[0].y2)
     assert merged(part, windows, [[car, cut_water]]) == [water, car]
 
@@ -82,25 +87,25 @@ def test_a_car_on_a_flooded_road_does_not_ask_for_a_look_at_all_the_water():
 def test_what_moved_is_where_it_is_now_and_what_stayed_is_told_again():
     stays, went = thing("car", 0.8, 0.8, 0.9, 0.9, confidence=0.9), thing("person", *around(3, 3))
     part = Part(cells((3, 3), (3, 4)), (stays, went))
-    windows = plan(part, HALF) or ()
+    windows = boxes(part)
     came = thing("person", *around(3, 4))
     assert merged(part, windows, [[came]]) == [stays, came]
 
 
 def test_what_went_is_gone():
     part = Part(cells((3, 3)), (thing("person", *around(3, 3)),))
-    assert merged(part, plan(part, HALF) or (), [[]]) == []
+    assert merged(part, boxes(part), [[]]) == []
 
 
 def test_where_nothing_changed_nothing_new_is_believed():
     """An awning seen without the street around it may pass for a stall."""
     part = Part(cells((3, 3)), ())
-    assert merged(part, plan(part, HALF) or (), [[thing("stall", 0.30, 0.55, 0.36, 0.60)]]) == []
+    assert merged(part, boxes(part), [[thing("stall", 0.30, 0.55, 0.36, 0.60)]]) == []
 
 
 def test_a_thing_cut_by_a_windows_edge_is_looked_at_whole():
     part = Part(cells((4, 8)), ())
-    (window,) = plan(part, HALF) or ()
+    (window,) = boxes(part)
     assert merged(part, [window], [[thing("bus", window.x1, 0.4, 0.6, 0.6)]]) is None
 
 
@@ -129,12 +134,24 @@ def test_a_window_is_cut_out_where_it_says(width, height, x, y):
     assert (back.x2, back.y2) == pytest.approx((place.x2, place.y2))
 
 
+def test_small_changes_are_seen_in_small_windows_and_near_ones_together():
+    apart = plan(Part(cells((1, 1), (7, 14)), ()), [SMALL, HALF]) or ()
+    assert [window.size for window in apart] == [0, 0]
+    near = plan(Part(cells((4, 5), (4, 7)), ()), [SMALL, HALF]) or ()
+    assert [window.size for window in near] == [0]
+    wide = plan(Part(cells((4, 4), (4, 5), (4, 6), (4, 7), (4, 8), (4, 9)), ()), [SMALL, HALF]) or ()
+    assert [window.size for window in wide] == [1]
+
+
+def test_without_windows_on_offer_what_changed_is_looked_at_whole():
+    assert plan(Part(cells((4, 4)), ()), []) is None
+
+
 def test_a_window_shows_things_at_the_scale_of_the_whole():
-    whole, window = InputSpec(640, 480, "i420"), InputSpec(320, 256, "i420")
-    size = span(704, 576, whole, window)
-    assert size is not None
-    assert size.width * 704 * (480 / 576) == pytest.approx(320, rel=0.01)
-    assert span(704, 576, whole, InputSpec(640, 384, "i420")) is None
+    (half,) = sizes(704, 576, InputSpec(640, 480, "i420"), [InputSpec(320, 256, "i420")])
+    assert half.width * 704 * (480 / 576) == pytest.approx(320, rel=0.01)
+    assert half.height * 480 == pytest.approx(256, rel=0.01)
+    assert half.cost == pytest.approx(0.267, abs=0.001)
 
 
 class Counting:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 MODELS = Path(__file__).resolve().parents[3] / "models"
-MOST_BYTES = 12 * 2**20
+MOST_BYTES = 14 * 2**20  # a sixth of it are the windows' graphs: text, which git packs to a tenth
 
 
 def entries() -> dict[str, dict[str, Any]]:
