@@ -1,7 +1,8 @@
 """How many cameras one machine keeps fresh, through ours and through what people use: same cameras, model and freshness.
 
 A side carries a number of cameras when 99 of 100 spells between two pictures looked at are within 2 s, and 99 of 100
-pictures are no older than 3 s when it is known what they show. The largest number is searched for each side.
+pictures are no older than 3 s when it is known what they show. The largest number is searched for each side. The cameras
+take turns with four streets; where the content matters, to ours alone, the liveliest of them is measured alone as well.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ SHIPPED = Path(__file__).parents[1] / "configs"
 LEAST = 8.0
 """How many times the cameras of ultralytics' multi-stream loader ours must carry."""
 
-SHAPES: Mapping[str, tuple[int, int]] = {"sub-h264": (480, 640), "main-h264": (384, 640)}
-"""The clips, and the (height, width) that the model sees them in: the same for every side."""
+SHAPES: Mapping[str, tuple[int, int]] = {"sub": (480, 640), "main": (384, 640)}
+"""704×576 and 1080p, and the (height, width) that the model sees them in: the same for every side."""
 
 _SECONDS = 20.0
 _WARM_S = 8.0
@@ -78,8 +79,8 @@ class Side(Protocol):
         """The number of cameras that the search begins with."""
         ...
 
-    def watch(self, simulator: Simulated, clip: Path, count: int, folder: Path) -> Any:
-        """A context with a Watching."""
+    def watch(self, simulator: Simulated, stream: str, count: int, folder: Path) -> Any:
+        """A context with a Watching of so many cameras of the stream `sub` or `main`."""
         ...
 
 
@@ -105,24 +106,27 @@ class Probe:
 
 
 def measure(given: argparse.Namespace) -> dict[str, Any]:
-    """About an hour. `--only` names sides or clips, `--seconds` how long each probe lasts, `--python` who has `inference`."""
+    """Some 90 minutes. `--only` names sides or streams, `--seconds` how long a probe lasts, `--python` who has `inference`."""
     seconds = given.seconds or _SECONDS
-    clips = footage.clips(tuple(SHAPES), source=given.clips)
+    clips = footage.clips([name for stream in SHAPES for name in footage.CITY[stream]], source=given.clips)
+    folder = next(iter(clips.values())).parent
     sides, missing = _sides(given.python)
-    wanted = _wanted(given.only or (), sides, tuple(clips))
+    wanted = _wanted(given.only or (), sides)
     rows = []
-    for name, clip in clips.items():
-        if name not in wanted:
+    for stream in SHAPES:
+        if stream not in wanted:
             continue
-        found = {side.name: search(side, clip, seconds) for side in sides if side.name in wanted}
-        rows.append({"clip": name, "sides": [{"side": side, **row} for side, row in found.items()], **ratios(found)})
+        found = {side.name: search(side, stream, folder, seconds) for side in sides if side.name in wanted}
+        rows.append(
+            {"stream": stream, "sides": [{"side": side, **row} for side, row in found.items()], **ratios(found)}
+        )
     held = [row["to_loadstreams"] for row in rows if row["to_loadstreams"] is not None]
     return {
         "machine": machine(),
         "model": peer_ultralytics.shipped().name,
         "seconds": seconds,
         "fresh": {"spell_p99_s": EVERY_S, "age_p99_s": OLDEST_S},
-        "clips": rows,
+        "streams": rows,
         **({"not_measured": missing} if missing else {}),
         "limits": {"to_loadstreams": LEAST},
         **({"holds": all(ratio >= LEAST for ratio in held)} if held else {}),
@@ -130,7 +134,7 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
 
 
 def ratios(found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """How many times the cameras of each other side ours carries; `to_loadstreams` is to the better of its two models."""
+    """How many times the cameras of each other side ours carries; `to_loadstreams` is to the best of its variants."""
     ours = found.get("ours", {}).get("cameras")
     others = {name: row["cameras"] for name, row in found.items() if not name.startswith("ours")}
     if ours is None:
@@ -142,15 +146,13 @@ def ratios(found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def search(side: Side, clip: Path, seconds: float) -> dict[str, Any]:
+def search(side: Side, stream: str, clips: Path, seconds: float) -> dict[str, Any]:
     """The largest number that the side carries, what it was like at that number, and the way there."""
     probes: dict[int, Probe] = {}
 
     def carries(count: int) -> bool:
-        probes[count] = probe(side, clip, count, seconds)
-        log.info(
-            "%s, %s: %s %s", side.name, clip.stem, "carries" if probes[count].holds else "not", probes[count].told()
-        )
+        probes[count] = probe(side, stream, count, clips=clips, seconds=seconds)
+        log.info("%s, %s: %s %s", side.name, stream, "carries" if probes[count].holds else "not", probes[count].told())
         return probes[count].holds
 
     cameras = largest(carries, first=side.first)
@@ -163,12 +165,12 @@ def search(side: Side, clip: Path, seconds: float) -> dict[str, Any]:
     }
 
 
-def probe(side: Side, clip: Path, count: int, seconds: float) -> Probe:
+def probe(side: Side, stream: str, count: int, *, clips: Path, seconds: float) -> Probe:
     """Start cameras and side, wait until all were seen, warm up, measure, and end both."""
     with (
         tempfile.TemporaryDirectory(prefix="citybrain-peers-") as folder,
-        simulated(clip.parent) as simulator,
-        side.watch(simulator, clip, count, Path(folder)) as watching,
+        simulated(clips) as simulator,
+        side.watch(simulator, stream, count, Path(folder)) as watching,
     ):
         if not _all_seen(watching, count, within_s=60 + 2.0 * count):
             return Probe(count, None)
@@ -183,9 +185,9 @@ def probe(side: Side, clip: Path, count: int, seconds: float) -> Probe:
     return Probe(count, seen, after.cores_since(before), simulated_after.cores_since(simulated_before), details)
 
 
-def names(clip: Path, count: int) -> list[str]:
-    """What the simulator calls so many cameras of one clip, each somewhere else in it."""
-    return [f"{clip.stem}~{number * _SHARE_OUT % 1 * 60:.2f}" for number in range(count)]
+def names(clips: Sequence[str], count: int) -> list[str]:
+    """What the simulator calls so many cameras that take turns with the clips, each somewhere else in its own."""
+    return [f"{clips[number % len(clips)]}~{number * _SHARE_OUT % 1 * 60:.2f}" for number in range(count)]
 
 
 def _all_seen(watching: Watching, count: int, *, within_s: float) -> bool:
@@ -202,15 +204,20 @@ def _all_seen(watching: Watching, count: int, *, within_s: float) -> bool:
 
 @dataclass(frozen=True)
 class Ours:
-    """The ingest role as it ships, on a bus; the gate may be off, so that every look is inferred."""
+    """The ingest role as it ships, on a bus; without the gate every look is inferred, and inferred whole.
+
+    `streets` is how many of the four the cameras take turns with, the liveliest first.
+    """
 
     name: str
-    gate: bool
-    first: int = 48
+    gate: bool = True
+    first: int = 64
+    streets: int = 4
 
     @contextmanager
-    def watch(self, simulator: Simulated, clip: Path, count: int, folder: Path) -> Iterator[Watching]:
-        config = _configuration(folder / "config", [simulator.url(name) for name in names(clip, count)], gate=self.gate)
+    def watch(self, simulator: Simulated, stream: str, count: int, folder: Path) -> Iterator[Watching]:
+        urls = [simulator.url(name) for name in names(footage.CITY[stream][: self.streets], count)]
+        config = _configuration(folder / "config", urls, gate=self.gate)
         data = DataFolder(folder / "data")
         data.make()
         command = citybrain("ingest", "--config", str(config), "--data", str(data.path))
@@ -260,7 +267,10 @@ class _OnTheBus:
 
 @dataclass(frozen=True)
 class Script:
-    """A peer, driven by a small script of its own; `model` is the file it loads for a shape."""
+    """A peer, driven by a small script of its own; `models` are the files it loads, by shape.
+
+    It takes one picture of `every`: one each two seconds, or twice as many, so that it waits less for its slowest camera.
+    """
 
     name: str
     module: str
@@ -270,10 +280,10 @@ class Script:
     python: str = sys.executable
 
     @contextmanager
-    def watch(self, simulator: Simulated, clip: Path, count: int, folder: Path) -> Iterator[Watching]:
+    def watch(self, simulator: Simulated, stream: str, count: int, folder: Path) -> Iterator[Watching]:
         streams = folder / "cameras.streams"
-        streams.write_text("\n".join(simulator.url(name) for name in names(clip, count)) + "\n")
-        height, width = SHAPES[clip.stem]
+        streams.write_text("\n".join(simulator.url(name) for name in names(footage.CITY[stream], count)) + "\n")
+        height, width = SHAPES[stream]
         command = [self.python, "-m", self.module, "--streams", str(streams), "--every", str(self.every)]
         command += ["--model", str(self.models[height, width]), "--height", str(height), "--width", str(width)]
         with started(command, peer_environment(), out=subprocess.PIPE, log=folder / "log") as process:
@@ -297,7 +307,7 @@ class _Told(Listener):
 
 def _sides(python: Path | None) -> tuple[list[Side], dict[str, str]]:
     """Every side that can be measured here, ours first, and why the others cannot."""
-    sides: list[Side] = [Ours("ours", gate=True), Ours("ours_no_gate", gate=False, first=24)]
+    sides: list[Side] = [Ours("ours"), Ours("ours_liveliest", streets=1), Ours("ours_no_gate", gate=False, first=32)]
     missing: dict[str, str] = {}
     if _imports(sys.executable, "ultralytics"):
         pt = peer_ultralytics.weights(peer_ultralytics.shipped())
@@ -308,6 +318,7 @@ def _sides(python: Path | None) -> tuple[list[Side], dict[str, str]]:
         }
         sides += [
             Script("loadstreams_pt", "bench.peer_loadstreams", as_pt, first=8),
+            Script("loadstreams_pt_twice", "bench.peer_loadstreams", as_pt, first=8, every=GROUP // 2),
             Script("loadstreams_openvino", "bench.peer_loadstreams", as_openvino, first=8),
             Script("opencv_openvino", "bench.peer_opencv", as_openvino, first=16),
         ]
@@ -335,13 +346,13 @@ def _graphs() -> dict[tuple[int, int], Path]:
     return found
 
 
-def _wanted(only: Sequence[str], sides: Sequence[Side], clips: Sequence[str]) -> set[str]:
-    """The names of the sides and clips to be measured: where none of a sort is named, all of it."""
-    known = {side.name for side in sides}
-    unknown = [name for name in only if name not in known and name not in clips]
+def _wanted(only: Sequence[str], sides: Sequence[Side]) -> set[str]:
+    """The names of the sides and streams to be measured: where none of a sort is named, all of it."""
+    known, streams = {side.name for side in sides}, set(SHAPES)
+    unknown = [name for name in only if name not in known | streams]
     if unknown:
-        raise UsageError(f"bench peers --only {unknown[0]}: expected one of {', '.join([*sorted(known), *clips])}")
-    return (known & set(only) or known) | (set(clips) & set(only) or set(clips))
+        raise UsageError(f"bench peers --only {unknown[0]}: expected one of {', '.join([*sorted(known), *streams])}")
+    return (known & set(only) or known) | (streams & set(only) or streams)
 
 
 def _imports(python: str, *modules: str) -> bool:

@@ -64,7 +64,7 @@ def test_where_not_even_one_is_carried_the_answer_is_none():
     assert largest(lambda _: False, first=8) == 0
 
 
-def test_ours_is_compared_with_the_better_of_the_loaders_two_models():
+def test_ours_is_compared_with_the_best_of_the_loaders_variants():
     cameras = {"ours": 120, "ours_no_gate": 50, "loadstreams_pt": 8, "loadstreams_openvino": 12, "inference": 0}
     told = ratios({side: {"cameras": count} for side, count in cameras.items()})
     assert told["to_loadstreams"] == 10.0
@@ -77,10 +77,16 @@ def test_cores_are_processor_seconds_by_seconds():
 
 def test_an_unknown_side_is_told_with_those_there_are():
     with pytest.raises(UsageError, match="expected one of ours"):
-        peers._wanted(["loadstream"], [peers.Ours("ours", gate=True)], ["sub-h264"])
+        peers._wanted(["loadstream"], [peers.Ours("ours")])
 
 
-def test_naming_sides_measures_them_on_every_clip():
-    sides = [peers.Ours("ours", gate=True), peers.Ours("ours_no_gate", gate=False)]
-    assert peers._wanted(["ours"], sides, ["sub-h264", "main-h264"]) == {"ours", "sub-h264", "main-h264"}
-    assert peers._wanted(["main-h264"], sides, ["sub-h264", "main-h264"]) == {"ours", "ours_no_gate", "main-h264"}
+def test_naming_sides_measures_them_on_every_stream():
+    sides = [peers.Ours("ours"), peers.Ours("ours_no_gate", gate=False)]
+    assert peers._wanted(["ours"], sides) == {"ours", "sub", "main"}
+    assert peers._wanted(["main"], sides) == {"ours", "ours_no_gate", "main"}
+
+
+def test_cameras_take_turns_with_the_streets_and_are_nowhere_in_step():
+    called = peers.names(["busy", "quiet"], 40)
+    assert [name.partition("~")[0] for name in called[:3]] == ["busy", "quiet", "busy"]
+    assert len(set(called)) == 40
