@@ -242,6 +242,8 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument(
         "--only", action="append", metavar="PART", help="a part of it, where it has parts; several times"
     )
-    bench.add_argument("--python", type=Path, metavar="PATH", help="another Python, for peers that need one of their own")
+    bench.add_argument(
+        "--python", type=Path, metavar="PATH", help="another Python, for peers that need one of their own"
+    )
     bench.add_argument("--clips", type=Path, metavar="DIR", help="the folder of public clips, for `clips` and `looks`")
     return parser

@@ -1,8 +1,8 @@
 """The configuration folder while a role runs: a good change is adopted, a faulty one refused, and either is told.
 
-    folder ── changed, and still for a moment ──► read whole ─┬─ good ───► adopted: the role goes on by it
-                                                              └─ faults ─► refused: the log and the API name them,
-                                                                           the old configuration stays in force
+folder ── changed, and still for a moment ──► read whole ─┬─ good ───► adopted: the role goes on by it
+                                                          └─ faults ─► refused: the log and the API name them,
+                                                                       the old configuration stays in force
 """
 
 from __future__ import annotations
@@ -131,7 +131,9 @@ class Watching:
             version, configuration = pickle.loads(self._accepted.read_bytes())  # noqa: S301  # our own, in our own folder
         except Exception:  # noqa: BLE001  # whatever an older version left there: then the faults are told
             return None
-        same = version == __version__ and isinstance(configuration, Configuration) and configuration.folder == self._folder
+        same = (
+            version == __version__ and isinstance(configuration, Configuration) and configuration.folder == self._folder
+        )
         return configuration if same else None
 
     def _refuse(self, faults: Sequence[Fault]) -> None:

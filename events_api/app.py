@@ -22,9 +22,9 @@ from events_api.ports import CaseStore, DeadLetters, SceneInfo
 from events_api.projector import Projector
 from events_api.registry import Registry
 from events_api.routes import cameras as camera_routes
-from events_api.routes import views as view_routes
 from events_api.routes import cases, configuration, dispatch, events, health, overview, page, session
 from events_api.routes import evidence as evidence_routes
+from events_api.routes import views as view_routes
 from events_api.security import Keys
 
 _MAX_BODY = 64 * 1024
@@ -97,7 +97,17 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
 
 def _v1() -> APIRouter:
     router = APIRouter(prefix="/v1")
-    for module in (cases, events, camera_routes, view_routes, overview, configuration, evidence_routes, dispatch, session):
+    for module in (
+        cases,
+        events,
+        camera_routes,
+        view_routes,
+        overview,
+        configuration,
+        evidence_routes,
+        dispatch,
+        session,
+    ):
         router.include_router(module.router)
     return router
 

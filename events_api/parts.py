@@ -41,7 +41,6 @@ class Parts:
     projector: Projector
     feed: Feed
 
-
     @property
     def cameras(self) -> Mapping[str, Camera]:
         return self.registry.cameras

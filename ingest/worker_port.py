@@ -57,8 +57,8 @@ class Report:
     """What became of one frame. With an `error` nothing was published for it; `width` and `height` are then 0.
 
     `asks` names the scenes that have an open question on this camera after this look, and want it looked at closely;
-    `began` the episodes that this look was seen to begin. `audited`: the gate would have skipped this look, and it was inferred all
-    the same; `missed`: it then showed something new.
+    `began` the episodes to be filmed that this look began. `audited`: the gate would have skipped this look, and it was inferred
+    all the same; `missed`: it then showed something new.
     """
 
     camera: str

@@ -51,7 +51,9 @@ def metrics(
     request: Request,
     given: Given,
     _: Reader,
-    cameras: Annotated[Literal["each", "summed"] | None, Query(description="figures of each camera, or sums only")] = None,
+    cameras: Annotated[
+        Literal["each", "summed"] | None, Query(description="figures of each camera, or sums only")
+    ] = None,
 ) -> Response:
     """Prometheus text. Above 1,000 cameras the figures of each one are left out, unless they are asked for."""
     registry = CollectorRegistry()

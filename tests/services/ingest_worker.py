@@ -45,7 +45,9 @@ class OnlyDecodes:
             return Report(frame.camera, frame.seq, Usable.LOST, Looked.NOT, error=str(error))
         diagnosis = self._usability.setdefault(frame.camera, Usability()).judge(sight_of(picture), frame.captured_at)
         size = picture.width, picture.height
-        return Report(frame.camera, frame.seq, diagnosis.usable, Looked.INFERRED, *size, cost_s=time.monotonic() - started)
+        return Report(
+            frame.camera, frame.seq, diagnosis.usable, Looked.INFERRED, *size, cost_s=time.monotonic() - started
+        )
 
 
 def main() -> None:

@@ -429,7 +429,10 @@ def test_dead_letters_are_shown_and_sent_again(city, http):
 
 
 def test_what_a_person_should_see_to_is_told_without_what_else_is_in_it(city, http):
-    told = {"state": "live", "findings": [{"zh": "画面偏色", "en": "colour cast", "url": "rtsp://u:p@10.0.0.1/"}, "torn"]}
+    told = {
+        "state": "live",
+        "findings": [{"zh": "画面偏色", "en": "colour cast", "url": "rtsp://u:p@10.0.0.1/"}, "torn"],
+    }
     city.hot.put("camera/gd-0001", dumps(told))
     assert http.get("/v1/cameras/gd-0001").json()["findings"] == [{"zh": "画面偏色", "en": "colour cast"}]
     city.hot.put("camera/gd-0001", dumps({"state": "live"}))

@@ -72,7 +72,9 @@ def test_a_box_in_the_bars_alone_is_none():
 
 
 @pytest.mark.parametrize("layout", ["i420", "nv12", "rgb24"])
-@pytest.mark.parametrize(("width", "height"), [(1280, 720), (1920, 1080), (704, 576), (480, 854), (1001, 563), (63, 35)])
+@pytest.mark.parametrize(
+    ("width", "height"), [(1280, 720), (1920, 1080), (704, 576), (480, 854), (1001, 563), (63, 35)]
+)
 def test_colours_and_places_are_the_same_in_every_layout(layout, width, height):
     box = Box(0.25, 0.25, 0.75, 0.75)
     spec = InputSpec(640, 384, layout)

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from citybrain.domain.case import CaseAction, CaseEventType, CaseState, Light
+from events_api.camera_overview import STATES
 from events_api.problems import KINDS
 from events_api.routes import health
-from events_api.camera_overview import STATES
 from events_api.routes.overview import percentile
 
 ROOT = Path(__file__).parents[3]
