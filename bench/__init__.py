@@ -24,6 +24,7 @@ NAMES = (
     "peers",
     "quality",
     "stories",
+    "windows",
 )
 
 
