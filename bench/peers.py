@@ -106,27 +106,25 @@ class Probe:
 
 
 def measure(given: argparse.Namespace) -> dict[str, Any]:
-    """Some 90 minutes. `--only` names sides or streams, `--seconds` how long a probe lasts, `--python` who has `inference`."""
+    """Some 75 minutes. `--only` names sides or streams, `--seconds` how long a probe lasts, `--python` who has `inference`."""
     seconds = given.seconds or _SECONDS
     clips = footage.clips([name for stream in SHAPES for name in footage.CITY[stream]], source=given.clips)
     folder = next(iter(clips.values())).parent
     sides, missing = _sides(given.python)
     wanted = _wanted(given.only or (), sides)
-    rows = []
+    streams = {}
     for stream in SHAPES:
         if stream not in wanted:
             continue
         found = {side.name: search(side, stream, folder, seconds) for side in sides if side.name in wanted}
-        rows.append(
-            {"stream": stream, "sides": [{"side": side, **row} for side, row in found.items()], **ratios(found)}
-        )
-    held = [row["to_loadstreams"] for row in rows if row["to_loadstreams"] is not None]
+        streams[stream] = {**found, **ratios(found)}
+    held = [row["to_loadstreams"] for row in streams.values() if row["to_loadstreams"] is not None]
     return {
         "machine": machine(),
         "model": peer_ultralytics.shipped().name,
         "seconds": seconds,
         "fresh": {"spell_p99_s": EVERY_S, "age_p99_s": OLDEST_S},
-        "streams": rows,
+        "streams": streams,
         **({"not_measured": missing} if missing else {}),
         "limits": {"to_loadstreams": LEAST},
         **({"holds": all(ratio >= LEAST for ratio in held)} if held else {}),
