@@ -46,7 +46,7 @@ SHAPES: Mapping[str, tuple[int, int]] = {"sub": (480, 640), "main": (384, 640)}
 """704×576 and 1080p, and the (height, width) that the model sees them in: the same for every side."""
 
 _SECONDS = 20.0
-_WARM_S = 8.0
+_WARM_S = 25.0  # ours compiles for larger batches when it first has them, torch chooses its kernels
 _DRAIN_S = OLDEST_S + EVERY_S
 _SHARE_OUT = 0.618034  # of a clip: cameras are nowhere in step, however many there are
 _CLOCK = SystemClock()
