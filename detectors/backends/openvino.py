@@ -108,7 +108,7 @@ class OpenvinoBackend:
             digest.update(hashlib.sha256(xml).digest() + hashlib.sha256(weights).digest())
             graph = self._read(xml, weights, shape=shape)
             head = self._head(graph)
-            # A batch of windows gains 4 %, and costs a stall and some 30 MB for each size that is compiled.
+            # A batch of windows gains 4 %: not worth a compilation, and a copy of the weights, for each size of it.
             most = 1 if shape in self._windows else self._max_batch(graph)
             self._graphs[shape or self._shape_of(graph)] = _Graph(xml, weights, head, most)
         self._revision = digest.hexdigest()[:12]
