@@ -240,8 +240,13 @@ class Sampler:
         due = each.anchor + each.every
         each.before, each.entry, each.turn = each.anchor, 0, next(self._numbers)
         # Keyframes come with jitter: one that is a little late does not put off all that follow. One that is later
-        # than that waited for us, and takes its place behind everybody who waits longer.
-        each.anchor = due if not by_attention and 0 <= now - due <= each.every * JITTER else now
+        # than that waited for us, and takes its place behind everybody who waits longer. One that was there before its
+        # time had come draws the rhythm towards its own: else it would wait as long each time.
+        if by_attention or not 0 <= now - due <= each.every * JITTER:
+            each.anchor = now
+        else:
+            early = max(0.0, due - each.heard) if each.heard is not None else 0.0
+            each.anchor = due - min(early, each.every * JITTER)
         each.closer, each.closer_due = each.attended, now + each.closer_every
         each.charged_to = by_attention
         each.charged = _charge(self._costs.of(camera, closer=each.closer), by_attention=by_attention)

@@ -344,3 +344,20 @@ class AnyOrder(RuleBasedStateMachine):
 
 TestAnyOrder = AnyOrder.TestCase
 TestAnyOrder.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+
+
+def test_a_keyframe_that_comes_before_its_time_draws_the_rhythm_to_its_own():
+    sampler = Sampler()
+    sampler.add("a", every=2.0, patience=2.0)
+    sampler.offer("a", 0.0)
+    assert sampler.take(0.0, 1) == ["a"]
+    waited = []
+    for number in range(12):
+        came = 0.8 + 2 * number  # each keyframe comes 1.2 s before the first look's rhythm would take it
+        sampler.offer("a", came)
+        due = max(came, sampler.next_due())
+        assert sampler.take(due, 1) == ["a"]
+        waited.append(due - came)
+    assert waited[0] == pytest.approx(1.2)
+    assert waited[-1] == pytest.approx(0.0)
+    assert waited == sorted(waited, reverse=True)
