@@ -23,7 +23,8 @@ ATTENTION_SHARE = 1 / 3
 """What looking closely may take while others wait: it makes them late by half as much again, and by no more."""
 
 JITTER = 1 / 4
-"""Share of `every` by which a keyframe may be late and the next one still be due as if it had come in time."""
+"""Share of `every` by which a keyframe may be late and the next one still be due as if it had come in time; and by which one
+that waited for its time draws the next look nearer."""
 
 _RHYTHM = 0.2  # weight of the newest interval in what is known of how often a camera gives a picture
 
