@@ -43,8 +43,8 @@ async def addresses(folder):
     """An address of each kind that works and ends, and one that does not work."""
     async with Simulator(folder) as simulator:
         yield {
-            "rtsp": (simulator.url("street", fault="fin:1.5"), simulator.url("nowhere"), "not found"),
-            "libav": (simulator.url("street", fault="fin:1.5"), simulator.url("nowhere"), "not found"),
+            "rtsp": (simulator.url("street", fault="fin:2.5"), simulator.url("nowhere"), "not found"),
+            "libav": (simulator.url("street", fault="fin:2.5"), simulator.url("nowhere"), "not found"),
             "file": (f"file://{folder}/street.mp4", f"file://{folder}/noise.mp4", "unreadable"),
             "images": (f"images://{folder}/images", f"images://{folder}/nothing", "no such file"),
         }
