@@ -245,9 +245,8 @@ class Looking:
             eye.baseline_at is None or glance.captured_at - eye.baseline_at >= BASELINE_EVERY
         ):
             if eye.baseline_at is not None and self._hot.get(f"baseline/{glance.camera}") == b"":
-                eye.asked_at = (
-                    None  # people have accepted another view since: what is known of this one must not come back
-                )
+                # People have accepted another view since: what is known of this one must not come back.
+                eye.asked_at = None
                 return
             eye.baseline_at = glance.captured_at
             self._hot.put(f"baseline/{glance.camera}", eye.usability.baseline)

@@ -7,7 +7,8 @@ import logging
 import signal
 import sqlite3
 import sys
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -124,13 +125,11 @@ def run_ingest(config: Path, data: DataFolder, *, workers: int | None = None) ->
         )
 
     async def work() -> None:
-        async with asyncio.TaskGroup() as tasks:
-            following = tasks.create_task(follow(watching, adopt, stop))
-            try:
+        try:
+            async with _following(watching, adopt, stop):
                 await network.run(stop)
-            finally:
-                following.cancel()
-                await clips.close()
+        finally:
+            await clips.close()
 
     _run(work(), stop)
 
@@ -155,12 +154,8 @@ def run_pipeline(config: Path, data: DataFolder, *, dispatch: str | None) -> Non
         embedded.adopt(configuration.pipeline(), upkeep=with_hold(Upkeep(), configuration.longest_hold))
 
     async def work() -> None:
-        async with asyncio.TaskGroup() as tasks:
-            following = tasks.create_task(follow(watching, adopt, stop))
-            try:
-                await embedded.run(stop)
-            finally:
-                following.cancel()
+        async with _following(watching, adopt, stop):
+            await embedded.run(stop)
 
     _run(work(), stop)
     embedded.close()
@@ -237,6 +232,19 @@ def _desk(url: str, data: DataFolder) -> Notifier:
         allow=("loopback", "private", "link-local"),
     )
     return webhook.build(config)
+
+
+@asynccontextmanager
+async def _following(
+    watching: Watching, adopt: Callable[[Configuration], Awaitable[None]], stop: asyncio.Event
+) -> AsyncIterator[None]:
+    """While a role works, each new configuration is handed to `adopt`."""
+    async with asyncio.TaskGroup() as tasks:
+        following = tasks.create_task(follow(watching, adopt, stop))
+        try:
+            yield
+        finally:
+            following.cancel()
 
 
 def _run(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> None:

@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any, Protocol
 
 from citybrain.clock import Clock
@@ -22,7 +22,7 @@ from ingest.attention import Attention
 from ingest.budget import Load, together
 from ingest.config import CameraSettings, build, paced_by_looks
 from ingest.kept import process_memory
-from ingest.plan import Plan
+from ingest.plan import Plan, Reconciled
 from ingest.rtsp.flow import process_counts
 from ingest.sampler import Sampler
 from ingest.secrets import scrubbed
@@ -49,16 +49,6 @@ class Clips(Protocol):
     def begin(self, camera: str, began: Began, source: CloserSource) -> None: ...
 
     def figures(self) -> Mapping[str, int]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Reconciled:
-    """What a new plan changed, by camera; `reopened` are those of `changed` whose connection was opened anew."""
-
-    added: tuple[str, ...] = ()
-    changed: tuple[str, ...] = ()
-    reopened: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
 
 
 class Network:

@@ -26,3 +26,13 @@ class Plan:
 
     def patience_of(self, camera: CameraSettings) -> timedelta:
         return max(camera.look_every, self.patience.get(camera.id, camera.look_every))
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """What a new plan changed, by camera; `reopened` are those of `changed` whose connection was opened anew."""
+
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    reopened: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()

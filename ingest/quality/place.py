@@ -24,9 +24,8 @@ _FOUND, _BETTER = 0.55, 0.15  # correlation of a block found elsewhere, and by h
 _FEW = 5  # blocks that must agree
 _AGREE = 1.5  # values by which they may differ
 _MOVED = 1.7  # values (17 px at 1600) by which the view must stand elsewhere, on average
-_FOREIGN = (
-    0.2  # median correlation, and share of blocks in place: of another view up to 0.15, in any weather 0.25 and more
-)
+# Median correlation, and share of blocks in place: of another view up to 0.15, in any weather 0.25 and more.
+_FOREIGN = 0.2
 _SURELY = 0.9  # one block that is surely where it was: behind a bus there is such a one, in another view none
 _FAR, _PEAK = 4.0, 0.12  # with too few blocks, of the whole view: values, and how clear the peak must be
 _STRANGE = 0.3  # then also the correlation of edges: of two streets up to 0.29

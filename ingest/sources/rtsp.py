@@ -41,9 +41,8 @@ def build(config: Config) -> Rtsp:
     return Rtsp(config, clock=SystemClock())
 
 
-_MOST_WAITING = (
-    8  # keyframes of one read, after a pause; who waits for frames takes them at once, and counts what he passes over
-)
+# Keyframes of one read, after a pause; who waits for frames takes them at once, and counts what he passes over.
+_MOST_WAITING = 8
 
 
 @dataclass(slots=True)

@@ -10,8 +10,7 @@ import pytest
 
 from citybrain.domain.camera import Camera, Text, Zone, ZoneKind
 from citybrain.domain.geometry import Polygon
-from ingest.network import Reconciled
-from ingest.plan import Plan
+from ingest.plan import Plan, Reconciled
 from ingest.turns import Turns
 from tests.unit.ingest.watched_street import Street, camera
 
