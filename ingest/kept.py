@@ -84,18 +84,14 @@ class KeptMemory:
 
     def grow(self, kept: Kept, size: int) -> bool:
         """Room for so much more in a camera's current group; False when there is none."""
-        everything = self._current_bytes + self._older_bytes + size
-        if kept.size + size <= self.camera_bytes and everything <= self._all_limit:  # as almost always
-            self._current_bytes += size
-            kept.size += size
-            return True
-        while kept.size + size > self.camera_bytes and kept.older:
-            self._give_up(kept.older[0])
-        while self._current_bytes + self._older_bytes + size > self._all_limit and self._older:
-            self._give_up(next(iter(self._older)))
-        if kept.size + size > self.camera_bytes or self._current_bytes + self._older_bytes + size > self._all_limit:
-            self._cut += 1
-            return False
+        if not self._fits(kept, size):
+            while kept.size + size > self.camera_bytes and kept.older:
+                self._give_up(kept.older[0])
+            while self._current_bytes + self._older_bytes + size > self._all_limit and self._older:
+                self._give_up(next(iter(self._older)))
+            if not self._fits(kept, size):
+                self._cut += 1
+                return False
         self._current_bytes += size
         kept.size += size
         return True
@@ -120,6 +116,10 @@ class KeptMemory:
     def forget_current(self, kept: Kept, group: Group) -> None:
         self._current_bytes -= group.size
         kept.size -= group.size
+
+    def _fits(self, kept: Kept, size: int) -> bool:
+        everything = self._current_bytes + self._older_bytes + size
+        return kept.size + size <= self.camera_bytes and everything <= self._all_limit
 
     def _give_up(self, group: Group) -> None:
         self._short += 1

@@ -78,24 +78,21 @@ class Telling:
                 each.seq += 1
                 blind.append(_blind(state, each.seq, now, behind=each.behind))
             # Figures change with every look; what a person must know at once is in the headline.
-            headline = state.headline, state.staleness.late(each.patience.total_seconds(), now_s)
+            headline = state.headline, each.late(now_s)
             if headline != each.told or now_s - each.told_s >= REPEAT_STATE_S:
                 each.told, each.told_s = headline, now_s
                 states.append((f"camera/{state.id}", wire.dumps({**state.as_json(), **_age(each, now_s)})))
         return blind, states
 
     def heartbeat(self) -> bytes:
-        counts = dict.fromkeys((state.value for state in State), 0)
+        counts, now_s = dict.fromkeys((state.value for state in State), 0), self._clock.monotonic()
         for each in self._cameras.values():
             counts[each.state.state.value] += 1
         figures = {
             **{f"cameras.{state}": count for state, count in counts.items()},
             "looks": sum(each.state.looks for each in self._cameras.values()),
             "overtaken": sum(each.state.overtaken for each in self._cameras.values()),
-            "late": sum(
-                each.state.staleness.late(each.patience.total_seconds(), self._clock.monotonic())
-                for each in self._cameras.values()
-            ),
+            "late": sum(each.late(now_s) for each in self._cameras.values()),
             "lost_looks": sum(each.state.lost_looks for each in self._cameras.values()),
             **{
                 f"gate_{what}": sum(getattr(each.state, f"gate_{what}") for each in self._cameras.values())
@@ -127,7 +124,7 @@ def _age(each: Watched, now_s: float) -> dict[str, float | bool | None]:
     return {
         "staleness_s": None if longest is None else round(longest, 1),
         "patience_s": each.patience.total_seconds(),
-        "late": each.state.staleness.late(each.patience.total_seconds(), now_s),
+        "late": each.late(now_s),
     }
 
 

@@ -57,6 +57,10 @@ class Watched:
         """When it was last looked at; before the first look, when it was added."""
         return self.begun_s if self.state.looked_s is None else self.state.looked_s
 
+    def late(self, now_s: float) -> bool:
+        """Whether it went, or goes, unseen for longer than its patience."""
+        return self.state.staleness.late(self.patience.total_seconds(), now_s)
+
     def next_frame(self) -> Frame | None:
         """What a worker is given now: the newest picture there is when the camera is followed, else the newest keyframe."""
         closer = self._closer()
