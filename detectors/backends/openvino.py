@@ -266,6 +266,8 @@ class OpenvinoBackend:
         return {
             "NUM_STREAMS": 1,
             "INFERENCE_NUM_THREADS": self._options.threads,
+            # Each process would pin its inference to the first core, and all workers would share that one.
+            "ENABLE_CPU_PINNING": False,
             "INFERENCE_PRECISION_HINT": native,
         }
 

@@ -1,6 +1,8 @@
 """What the OpenVINO backend makes of a graph, its shapes and its colours, shown on graphs built for the purpose."""
 
 import logging
+import os
+import threading
 
 import pytest
 
@@ -173,3 +175,20 @@ def test_no_graph_runs_on_a_device_that_openvino_has_not(tmp_path):
 def test_boxes_stay_within_the_picture(opened):
     (seen,) = opened().detect([picture(canvas(101, 57, GREEN))])
     assert isinstance(seen[0].box, Box)
+
+
+def test_inference_stays_on_no_core_of_its_own_lest_all_workers_share_the_first(opened):
+    tiny, here, seen, over = opened(), threading.get_native_id(), set[frozenset[int]](), threading.Event()
+
+    def watch():
+        while not over.is_set():
+            seen.add(frozenset(os.sched_getaffinity(here)))
+
+    watching = threading.Thread(target=watch)
+    allowed = frozenset(os.sched_getaffinity(here))
+    watching.start()
+    for _ in range(50):
+        tiny.detect([picture(canvas(96, 64))] * 3)
+    over.set()
+    watching.join()
+    assert seen == {allowed}
