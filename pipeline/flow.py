@@ -11,9 +11,12 @@ from citybrain.domain.command import Act, Command, Configured, Delivered, Filmed
 from citybrain.domain.detection import Detections
 from citybrain.errors import Unreadable
 from citybrain.wire import COMMANDS, DETECTIONS, read_command, read_detections
-from pipeline import case_flow
 from pipeline.camera_flow import CameraState, advance_camera, let_go
-from pipeline.case_flow import LocalityState, Told
+from pipeline.cases.actions import act
+from pipeline.cases.episodes import advance_episode, withdraw
+from pipeline.cases.notices import delivered, filmed
+from pipeline.cases.passing import tick
+from pipeline.cases.records import LocalityState, Told
 from pipeline.city import City
 from pipeline.scene import Scene
 
@@ -73,9 +76,7 @@ class Pipeline:
         state, changes = advance_camera(states.camera(seen.camera), seen, camera, self._scenes)
         effects = Effects(cameras={seen.camera: state})
         for change in changes:
-            self._locality(
-                change.locality, states, effects, partial(case_flow.advance_episode, change=change, city=self.city)
-            )
+            self._locality(change.locality, states, effects, partial(advance_episode, change=change, city=self.city))
         return effects
 
     def _command(self, command: Command, states: States) -> Effects:
@@ -83,7 +84,7 @@ class Pipeline:
         match command:
             case Tick():
                 for key in states.localities():
-                    self._locality(key, states, effects, partial(case_flow.tick, at=command.at, city=self.city))
+                    self._locality(key, states, effects, partial(tick, at=command.at, city=self.city))
             case Configured():
                 for key in states.known_cameras():
                     before = states.camera(key)
@@ -91,15 +92,13 @@ class Pipeline:
                     if after is not before:
                         effects.cameras[key] = after
                 for key in states.localities():
-                    withdraw = partial(case_flow.withdraw, key=key, at=command.at, city=self.city, cause=command.id)
-                    self._locality(key, states, effects, withdraw)
+                    withdrawn = partial(withdraw, key=key, at=command.at, city=self.city, cause=command.id)
+                    self._locality(key, states, effects, withdrawn)
             case Delivered():
-                self._locality(command.locality, states, effects, partial(case_flow.delivered, command=command))
+                self._locality(command.locality, states, effects, partial(delivered, command=command))
             case Act() | Filmed():
                 was = states.locality(command.locality)
-                now, told, why = (
-                    case_flow.act(was, command) if isinstance(command, Act) else case_flow.filmed(was, command)
-                )
+                now, told, why = act(was, command) if isinstance(command, Act) else filmed(was, command)
                 if now is not was:
                     effects.localities[command.locality] = now
                 effects.told += told

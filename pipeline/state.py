@@ -13,7 +13,7 @@ from citybrain.domain.geometry import Box
 from citybrain.errors import Unreadable
 from citybrain.wire import case_fields, evidence_fields, read_case, read_evidence
 from pipeline.camera_flow import CameraState, Held, Watch
-from pipeline.case_flow import LocalityState
+from pipeline.cases.records import LocalityState
 from pipeline.episode import Episode
 from pipeline.grouping import CaseRecord, Sighting
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from pipeline.camera_flow import CameraState
-from pipeline.case_flow import LocalityState
+from pipeline.cases.records import LocalityState
 from pipeline.flow import Effects
 
 

@@ -10,7 +10,11 @@ from citybrain.domain.case import ALLOWED, CaseAction, CaseState, Light, allowed
 from citybrain.domain.command import Act, Delivered, Filmed
 from citybrain.domain.episode import ChangeKind, EpisodeChange, Evidence
 from citybrain.domain.geometry import Box
-from pipeline.case_flow import REMEMBER, LocalityState, act, advance_episode, case_id, delivered, filmed, light_at, tick
+from pipeline.cases.actions import act
+from pipeline.cases.episodes import advance_episode
+from pipeline.cases.notices import delivered, filmed
+from pipeline.cases.passing import light_at, tick
+from pipeline.cases.records import REMEMBER, LocalityState, case_id
 from pipeline.dispatch import Routes
 from tests.flows.street import FIRE, HOUR, MINUTE, SECOND, START, A, B, camera, city, scene
 

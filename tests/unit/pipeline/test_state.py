@@ -7,7 +7,7 @@ from hypothesis import given, settings
 
 from citybrain.errors import Unreadable
 from pipeline.camera_flow import CameraState
-from pipeline.case_flow import LocalityState
+from pipeline.cases.records import LocalityState
 from pipeline.flow import Pipeline
 from pipeline.runners.replay import Replay, restore, save
 from pipeline.state import read_camera, read_locality, write_camera, write_locality

@@ -1,0 +1,199 @@
+"""What becomes of an episode that began, ended or can no longer be seen: a case of its own, or part of one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from citybrain.domain.case import Case, CaseEventType, CaseState
+from citybrain.domain.episode import ChangeKind, EpisodeChange
+from citybrain.domain.geometry import metres_between
+from pipeline.cases.records import (
+    LocalityState,
+    Told,
+    case_id,
+    count,
+    forget,
+    put,
+    tell,
+    with_evidence,
+)
+from pipeline.city import City, unwatched
+from pipeline.dispatch import decide
+from pipeline.grouping import CaseRecord, Sighting, latest, same_problem, same_spot
+from pipeline.scene import Scene
+
+
+def advance_episode(state: LocalityState, change: EpisodeChange, city: City) -> tuple[LocalityState, list[Told]]:
+    """The locality after something happened to an episode. Said twice, it changes nothing the second time."""
+    if change.scene not in city.scenes:
+        return count(state, "set_aside:scene removed"), []
+    if change.kind is ChangeKind.BEGAN:
+        return _began(forget(state, change.at), change, city)
+    for index, record in enumerate(state.records):
+        sighting = record.sightings.get(change.place)
+        same = record.case.scene == change.scene  # two scenes may look at one zone: their places have one name
+        if same and sighting is not None and sighting.began_at == change.began_at and sighting.open:
+            after, told = _changed(record, sighting, change)
+            return put(state, index, after), told
+    return state, []
+
+
+def withdraw(
+    state: LocalityState, *, key: str, at: datetime, city: City, cause: str
+) -> tuple[LocalityState, list[Told]]:
+    """The locality, whose key this is, under another configuration: what is no longer watched cannot be said to be gone.
+
+    Its case says so and waits for people; where another camera still sees the thing, that one goes on telling of it.
+    """
+    told: list[Told] = []
+    for index, record in enumerate(state.records):
+        why = {
+            place: reason
+            for place, sighting in record.sightings.items()
+            if sighting.open and (reason := unwatched(city, record.case.scene, place, locality=key))
+        }
+        if not why:
+            continue
+        sightings = {
+            place: replace(each, open=False, blind=True) if place in why else each
+            for place, each in record.sightings.items()
+        }
+        after = replace(record, sightings=sightings)
+        if record.case.state.is_open and all(each.blind or not each.open for each in sightings.values()):
+            unseen_since = record.case.unseen_since or at
+            case = replace(record.case, unseen_since=unseen_since, reason=next(iter(why.values())))
+            after, said = tell(after, case, CaseEventType.STATUS, at, cause=cause)
+            told += said
+        state = put(state, index, after)
+    return state, told
+
+
+def _began(state: LocalityState, change: EpisodeChange, city: City) -> tuple[LocalityState, list[Told]]:
+    scene = city.scenes[change.scene]
+    identity = case_id(change.scene, change.place, change.began_at)
+    if any(record.case.id == identity or _knows(record, change) for record in state.records):
+        return state, []  # said before
+    per_object = scene.rule.per_object
+    mine = [
+        index
+        for index, record in enumerate(state.records)
+        if record.case.state.is_open and same_problem(record, change, per_object=per_object, grouping=scene.file.group)
+    ]
+    if mine:
+        index = min(mine, key=lambda i: _distance(state.records[i], change))
+        record, told = _merged(state.records[index], change)
+        return count(put(state, index, record), "merged"), told
+    before = [record for record in state.records if same_spot(record, change, per_object=per_object)]
+    quiet = scene.file.case.quiet_after_reject
+    if any(record.rejected_at and change.at - record.rejected_at < quiet for record in before):
+        return count(state, "suppressed:rejected before"), []
+    record, told = _filed(change, scene, city, recurrence_of=latest(before))
+    return count(LocalityState([*state.records, record], state.counts), "filed"), told
+
+
+def _filed(
+    change: EpisodeChange, scene: Scene, city: City, *, recurrence_of: CaseRecord | None
+) -> tuple[CaseRecord, list[Told]]:
+    camera = city.cameras[change.camera]
+    filed_at = max([change.at, *change.stamps.values()])
+    decision = decide(scene, camera, filed_at, routes=city.routes)
+    case = Case(
+        id=case_id(change.scene, change.place, change.began_at),
+        scene=scene.id,
+        code=scene.file.case.code,
+        title=scene.file.title,
+        severity=scene.file.case.severity,
+        state=CaseState.FILED,
+        cameras=(change.camera,),
+        zone=change.zone,
+        place=change.place,
+        locality=change.locality,
+        grid_cell=camera.grid_cell,
+        location=change.ground or camera.location,
+        began_at=change.began_at,
+        confirmed_at=change.at,
+        filed_at=filed_at,
+        due_at=decision.due_at,
+        label=change.label,
+        confidence=change.confidence,
+        observed_s=change.observed_s,
+        assumed_s=change.assumed_s,
+        unseen_s=change.unseen_s,
+        stamps={**change.stamps, "filed": filed_at},
+        evidence=change.evidence,
+        unit=decision.unit,
+        reason=decision.reason.value,
+        note=decision.note,
+        recurrence_of=recurrence_of.case.id if recurrence_of else None,
+        trial=not decision.dispatch and decision.reason.value == "trial",
+        model=change.model,
+        config=city.revision,
+    )
+    record = CaseRecord(case, {change.place: _sighting(change)}, decision.dispatch)
+    return tell(record, case, CaseEventType.FILED, filed_at)
+
+
+def _merged(record: CaseRecord, change: EpisodeChange) -> tuple[CaseRecord, list[Told]]:
+    case = record.case
+    cameras = case.cameras if change.camera in case.cameras else (*case.cameras, change.camera)
+    after = replace(
+        case,
+        cameras=cameras,
+        confidence=max(case.confidence, change.confidence),
+        evidence=with_evidence(case, change.evidence),
+        present=True,
+        cleared_at=None,
+        unseen_since=None,
+        reason="seen by another camera" if change.place not in record.sightings else "back again",
+    )
+    record = replace(record, sightings={**record.sightings, change.place: _sighting(change)})
+    return tell(record, after, CaseEventType.MERGED, change.at)
+
+
+def _changed(record: CaseRecord, sighting: Sighting, change: EpisodeChange) -> tuple[CaseRecord, list[Told]]:
+    """An episode of a case ended, or can no longer be seen, or can again."""
+    over = change.kind is ChangeKind.ENDED
+    sighting = replace(sighting, open=not over, blind=change.kind is ChangeKind.UNSEEN, box=change.box or sighting.box)
+    sightings = {**record.sightings, change.place: sighting}
+    record = replace(record, sightings=sightings)
+    case = replace(
+        record.case,
+        observed_s=max(record.case.observed_s, change.observed_s),
+        assumed_s=max(record.case.assumed_s, change.assumed_s),
+        unseen_s=max(record.case.unseen_s, change.unseen_s),
+    )
+    still = [each for each in sightings.values() if each.open]
+    if over and not still:
+        case = replace(
+            case,
+            present=False,
+            cleared_at=change.at,
+            unseen_since=None,
+            evidence=with_evidence(case, change.evidence),
+            reason=change.reason,
+        )
+        if not case.state.is_open:  # nobody is told, but should it be reopened it must not say that the thing is there
+            return replace(record, case=case), []
+        return tell(record, case, CaseEventType.CLEARED, change.at)
+    blind = bool(still) and all(each.blind for each in still)
+    if blind == (case.unseen_since is not None) or not case.state.is_open:
+        return replace(record, case=case), []
+    after = replace(case, unseen_since=change.at if blind else None, reason=change.reason if blind else "seen again")
+    return tell(record, after, CaseEventType.STATUS, change.at)
+
+
+def _sighting(change: EpisodeChange) -> Sighting:
+    return Sighting(change.camera, change.began_at, change.box, change.ground, change.shared_place)
+
+
+def _knows(record: CaseRecord, change: EpisodeChange) -> bool:
+    sighting = record.sightings.get(change.place)
+    return record.case.scene == change.scene and sighting is not None and sighting.began_at >= change.began_at
+
+
+def _distance(record: CaseRecord, change: EpisodeChange) -> tuple[bool, float, float]:
+    """Orders the cases an episode may belong to: its own place first, then the nearest, then the one filed last."""
+    grounds = [each.ground for each in record.sightings.values() if each.ground and change.ground]
+    nearest = min((metres_between(each, change.ground) for each in grounds if change.ground), default=0.0)
+    return change.place not in record.sightings, nearest, -record.case.filed_at.timestamp()
