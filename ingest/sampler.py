@@ -26,6 +26,10 @@ JITTER = 1 / 4
 """Share of `every` by which a keyframe may be late and the next one still be due as if it had come in time; and by which one
 that waited for its time draws the next look nearer."""
 
+LATE = 1 / 2
+"""Share of `every` by which a look may come late and the camera keep its rhythm. One that is later takes its place behind
+everybody who waits: there is more work than time, and only that order is even."""
+
 _RHYTHM = 0.2  # weight of the newest interval in what is known of how often a camera gives a picture
 
 Entry = tuple[float, int, int, str]
@@ -240,14 +244,16 @@ class Sampler:
         each = self._cameras[camera]
         due = each.anchor + each.every
         each.before, each.entry, each.turn = each.anchor, 0, next(self._numbers)
-        # Keyframes come with jitter: one that is a little late does not put off all that follow. One that is later
-        # than that waited for us, and takes its place behind everybody who waits longer. One that was there before its
-        # time had come draws the rhythm towards its own: else it would wait as long each time.
-        if by_attention or not 0 <= now - due <= each.every * JITTER:
+        # Keyframes come with jitter: one that is a little late does not put off all that follow. One that waited for us
+        # longer than that counts from when it came, not from now: else the next would wait as long without need. One that
+        # was there before its time had come draws the rhythm towards its own.
+        came = now if each.heard is None else each.heard
+        if by_attention or now - due > each.every * LATE:
             each.anchor = now
+        elif now - due > each.every * JITTER:
+            each.anchor = max(due, came)
         else:
-            early = max(0.0, due - each.heard) if each.heard is not None else 0.0
-            each.anchor = due - min(early, each.every * JITTER)
+            each.anchor = due - min(max(0.0, due - came), each.every * JITTER)
         each.closer, each.closer_due = each.attended, now + each.closer_every
         each.charged_to = by_attention
         each.charged = _charge(self._costs.of(camera, closer=each.closer), by_attention=by_attention)

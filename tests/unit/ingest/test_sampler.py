@@ -48,6 +48,16 @@ def test_a_keyframe_that_is_a_little_late_does_not_put_off_the_next():
     assert looked == [0.0, 2.3, 4.0, 6.4, 8.0]
 
 
+def test_a_look_that_waited_for_a_worker_does_not_put_off_the_next():
+    sampler = sampler_of(a=2)
+    looked = []
+    for came, free in ((0.0, 0.0), (2.0, 2.8), (4.0, 4.0), (6.0, 6.9), (8.0, 8.0)):
+        sampler.offer("a", came)
+        if sampler.take(free, 1):
+            looked.append(free)
+    assert looked == [0.0, 2.8, 4.0, 6.9, 8.0]
+
+
 def test_a_camera_not_yet_due_says_when_it_will_be():
     sampler = sampler_of(a=2)
     sampler.offer("a", 10.0)
