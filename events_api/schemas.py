@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from citybrain.domain.case import CaseAction, CaseState
+from citybrain.domain.case import CaseAction, CaseState, Origin
 
 Instant = Annotated[str, Field(examples=["2026-11-21T08:00:00.000Z"], description="ISO 8601, UTC")]
 Short = Annotated[str, StringConstraints(max_length=200, strip_whitespace=True)]
@@ -33,10 +33,21 @@ class Evidence(Answer):
     ref: str = Field(description="GET /v1/evidence/{ref} is the picture or clip")
     camera: str = Field(examples=["gd-0001"])
     captured_at: Instant
-    role: str = Field(examples=["confirming"], description="first, confirming or clear; a clip: around")
+    role: str = Field(examples=["confirming"], description="first, confirming, clear, after, field, report; a clip: around")
     box: list[float] | None = Field(examples=[[0.21, 0.4, 0.35, 0.55]], description="left, top, right, bottom, 0..1")
     kind: Literal["clip"] | None = Field(default=None, description="clip: a video; not there: a picture")
     until_at: Instant | None = Field(default=None, description="when a clip ends; it begins at `captured_at`")
+
+
+class Report(Answer):
+    """What somebody else than a camera said of it."""
+
+    id: str
+    origin: Origin
+    at: Instant
+    words: str
+    reference: str | None = Field(description="their own number")
+    location: Location | None
 
 
 class Case(Answer):
@@ -78,6 +89,18 @@ class Case(Answer):
     note: str
     actor: str
     recurrence_of: str | None
+    merged_into: str | None = Field(description="the case that this one was made part of")
+    origin: Origin
+    reports: list[Report]
+    warn_at: Instant | None = Field(description="four fifths of the time allowed")
+    accepted_at: Instant | None = Field(description="the unit took it")
+    arrived_at: Instant | None = Field(description="its person was there")
+    done_at: Instant | None = Field(description="the unit said that it is done")
+    verified_at: Instant | None = Field(description="a camera saw that it is gone")
+    escalation: int = Field(description="how many levels of the area tree were told")
+    escalated_to: str | None = Field(description="the last of them")
+    silenced: str | None = Field(description="id of the silence for which nobody was told")
+    undoable: str | None = Field(examples=["reject"], description="the action that undo would take back now")
     trial: bool
     model: str | None
     config: str | None
@@ -127,6 +150,10 @@ class ActionRequest(BaseModel):
     action: CaseAction
     reason: Short = Field(default="", description="must be given to reject")
     note: Annotated[str, StringConstraints(max_length=2000, strip_whitespace=True)] = ""
+    unit: Short | None = Field(default=None, description="to assign: whose it is from now on")
+    until: AwareDatetime | None = Field(default=None, description="to extend: by when; to defer: until when")
+    into: Short | None = Field(default=None, description="to merge: the case that it is made part of")
+    evidence: list[Short] = Field(default=[], max_length=12, description="references of pictures taken on the spot")
 
 
 class ActionAnswer(Answer):

@@ -1,10 +1,11 @@
 """A case (案件): what people do about one problem; its states, the actions they can take, and the facts told about it.
 
 filed ──► dispatched ──► handling ──► verifying ──► closed
-  │            │             │  ▲          │           │
-  └────────────┴──► rejected │  └──────────┘           │
-                      │      └──► deferred             │
-                      └───────────── reopen ◄──────────┘
+  │            │          │  │  ▲          │           │
+  │            ├──────────┘  │  └─ still there         │
+  │            ▼             └──► deferred             │
+  │        returned ──► assigned anew: dispatched      │
+  └──► rejected ────────── reopen ◄────────────────────┘
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ class CaseState(StrEnum):
     HANDLING = "handling"
     VERIFYING = "verifying"
     DEFERRED = "deferred"
+    RETURNED = "returned"
     CLOSED = "closed"
     REJECTED = "rejected"
 
@@ -34,14 +36,27 @@ class CaseState(StrEnum):
 
 
 class CaseAction(StrEnum):
+    """What someone can do about a case.
+
+    `handle`: the unit takes it (接单). `arrive`: its person is there. `verify`: it says that it is done. `return`: it is not
+    its to handle (回退). `assign`: another unit is to. `extend`: more time (延期). `defer`: not now (挂账). `merge`: it is the
+    problem of another case. `undo`: takes back the last confirm, reject or merge while nothing has followed.
+    """
+
     CONFIRM = "confirm"
     REJECT = "reject"
     HANDLE = "handle"
+    ARRIVE = "arrive"
     VERIFY = "verify"
+    RETURN = "return"
+    ASSIGN = "assign"
+    EXTEND = "extend"
     CLOSE = "close"
     REOPEN = "reopen"
     ESCALATE = "escalate"
     DEFER = "defer"
+    MERGE = "merge"
+    UNDO = "undo"
 
 
 _OPEN = frozenset(state for state in CaseState if state.is_open)
@@ -49,19 +64,27 @@ _S = CaseState
 ALLOWED: Mapping[CaseAction, frozenset[CaseState]] = {
     CaseAction.CONFIRM: _OPEN,
     CaseAction.REJECT: _OPEN,
-    CaseAction.HANDLE: frozenset({_S.FILED, _S.DISPATCHED, _S.VERIFYING, _S.DEFERRED}),
+    CaseAction.HANDLE: frozenset({_S.FILED, _S.DISPATCHED, _S.VERIFYING, _S.DEFERRED, _S.RETURNED}),
+    CaseAction.ARRIVE: frozenset({_S.FILED, _S.DISPATCHED, _S.HANDLING}),
     CaseAction.VERIFY: frozenset({_S.FILED, _S.DISPATCHED, _S.HANDLING}),
+    CaseAction.RETURN: frozenset({_S.FILED, _S.DISPATCHED, _S.HANDLING, _S.DEFERRED}),
+    CaseAction.ASSIGN: _OPEN,
+    CaseAction.EXTEND: _OPEN,
     CaseAction.CLOSE: _OPEN,
     CaseAction.REOPEN: frozenset({_S.CLOSED, _S.REJECTED}),
     CaseAction.ESCALATE: _OPEN,
     CaseAction.DEFER: _OPEN - {_S.DEFERRED},
+    CaseAction.MERGE: _OPEN,
+    CaseAction.UNDO: frozenset(CaseState),
 }
-"""From which states an action is possible."""
+"""From which states an action is possible; `undo` besides only while there is something to undo."""
 
 
-def allowed_actions(state: CaseState) -> tuple[CaseAction, ...]:
+def allowed_actions(state: CaseState, *, undoable: str | None = None) -> tuple[CaseAction, ...]:
     """The actions people can take on a case in this state, in the order they are usually offered."""
-    return tuple(action for action in CaseAction if state in ALLOWED[action])
+    return tuple(
+        action for action in CaseAction if state in ALLOWED[action] and (undoable or action is not CaseAction.UNDO)
+    )
 
 
 class CaseEventType(StrEnum):
@@ -89,9 +112,35 @@ STAMPS = ("captured", "received", "decoded", "inferred", "confirmed", "filed", "
 """The stations between a frame and the desk, in order. All are instants of the confirming look's way."""
 
 
+class Origin(StrEnum):
+    """Who found it: a camera, or who reported it."""
+
+    CAMERA = "camera"
+    HOTLINE = "hotline"
+    INSPECTOR = "inspector"
+    SENSOR = "sensor"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What someone or something else than a camera said of the problem: `words` as given, `reference` their own number."""
+
+    id: str
+    origin: Origin
+    at: datetime
+    words: str = ""
+    reference: str | None = None
+    location: Point | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """One problem at one place. `latency_s` is posted − captured of the confirming look, None until posted.
+
+    `cameras` is empty, and `zone` too, while only reports tell of it. `accepted_at`: the unit took it. `arrived_at`: its person
+    was there. `done_at`: it said that it is done. `verified_at`: a camera saw that it is. `warn_at`: four fifths of the
+    time allowed. `escalation` counts the levels of the area tree told so far, `escalated_to` is the last of them. `silenced`
+    is the id of the silence for which nobody was told. `undoable` names the action that undo would take back now.
 
     `present` says whether the thing was there at the last usable look, `unseen_since` since when nobody could look.
     `judged` is what an operator said of it: `confirmed`, `rejected` or None.
@@ -134,6 +183,18 @@ class Case:
     note: str = ""
     actor: str = ""
     recurrence_of: str | None = None
+    merged_into: str | None = None
+    origin: Origin = Origin.CAMERA
+    reports: tuple[Report, ...] = ()
+    warn_at: datetime | None = None
+    accepted_at: datetime | None = None
+    arrived_at: datetime | None = None
+    done_at: datetime | None = None
+    verified_at: datetime | None = None
+    escalation: int = 0
+    escalated_to: str | None = None
+    silenced: str | None = None
+    undoable: str | None = None
     trial: bool = False
     model: str | None = None
     config: str | None = None

@@ -5,13 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from citybrain.domain.case import CaseAction
+from citybrain.domain.case import Case, CaseAction, Report
 from citybrain.domain.episode import Evidence
+from citybrain.domain.geometry import Point
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Someone takes an action on a case. `id` is the asker's, so that asking twice acts once; `actor` is who."""
+    """Someone takes an action on a case. `id` is the asker's, so that asking twice acts once; `actor` is who.
+
+    `unit` is whom `assign` gives it to, `until` by when `extend` allows and `defer` waits, `into` the case that `merge` makes it
+    part of; `evidence` are pictures taken on the spot (role `field`).
+    """
 
     id: str
     case: str
@@ -21,6 +26,86 @@ class Act:
     at: datetime
     reason: str = ""
     note: str = ""
+    unit: str | None = None
+    until: datetime | None = None
+    into: str | None = None
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Absorb:
+    """The other half of a merge: `case` gets cameras, reports and evidence of `other`, as they were when it was asked."""
+
+    id: str
+    case: str
+    locality: str
+    other: Case
+    actor: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """Somebody else than a camera tells of a problem of a scene at a location: hotline, inspector or sensor.
+
+    `place` names the spot where it has a name (`sensor/<id>`), else it is made of the report's id. `ended`: a sensor says that
+    it is over.
+    """
+
+    id: str
+    scene: str
+    locality: str
+    place: str
+    location: Point | None
+    grid_cell: str | None
+    report: Report
+    actor: str
+    at: datetime
+    evidence: tuple[Evidence, ...] = ()
+    ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LookAgain:
+    """A unit says that it is done: the camera is to look at the place again, and to keep a picture of what it sees then.
+
+    Said of each place of the case, and said again while there is no answer.
+    """
+
+    id: str
+    case: str
+    locality: str
+    camera: str
+    scene: str
+    place: str
+    asked_at: datetime
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """From `since` to `until` cases that match are filed and shown, and nobody is told; what is None matches everything.
+
+    `grid_cell` matches by its beginning.
+    """
+
+    id: str
+    since: datetime
+    until: datetime
+    author: str
+    reason: str
+    scene: str | None = None
+    camera: str | None = None
+    grid_cell: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Silenced:
+    """A silence begins to hold; or, with another `until`, the one of the same id ends then."""
+
+    id: str
+    silence: Silence
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,4 +157,4 @@ class Configured:
     revision: str
 
 
-Command = Act | Configured | Delivered | Filmed | Tick
+Command = Absorb | Act | Configured | Delivered | Filmed | LookAgain | Reported | Silenced | Tick

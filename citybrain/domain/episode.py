@@ -15,12 +15,16 @@ class ChangeKind(StrEnum):
 
     began ──► unseen ◄──► seen_again
       └──────────┴────────────┴─────► ended
+
+    When it was asked to look again (`LookAgain`): seen_gone, or still_there.
     """
 
     BEGAN = "began"
     UNSEEN = "unseen"
     SEEN_AGAIN = "seen_again"
     ENDED = "ended"
+    SEEN_GONE = "seen_gone"
+    STILL_THERE = "still_there"
 
 
 class EvidenceKind(StrEnum):
@@ -34,8 +38,8 @@ class EvidenceKind(StrEnum):
 class Evidence:
     """What is stored that shows it: reference, camera, instant, box 0..1, and what it is for.
 
-    A picture's `role` is first, confirming or clear. A clip's is around: it begins at `captured_at`, before the look that
-    confirmed, and ends at `until_at`, after it.
+    A picture's `role` is first, confirming, clear, after (looked again when a unit was done), field (taken on the spot) or
+    report. A clip's is around: it begins at `captured_at`, before the look that confirmed, and ends at `until_at`, after it.
     """
 
     ref: str

@@ -1,6 +1,6 @@
 """How messages look in JSON: versioned, readers ignore what they do not know, and what cannot be read says why.
 
-Topics: `detections` (Detections), `commands` (Act, Delivered, Filmed, Tick), `case-events` (CaseEvent as CloudEvents 1.0).
+Topics: `detections` (Detections), `commands` (citybrain.domain.command), `case-events` (CaseEvent as CloudEvents 1.0).
 Every reader raises Unreadable naming the field, what was expected and what was found.
 """
 
@@ -11,7 +11,7 @@ from citybrain.wire.case_events import (
     read_case_event,
     write_case_event,
 )
-from citybrain.wire.commands import COMMANDS, read_command, write_command
+from citybrain.wire.commands import COMMANDS, read_command, read_silence, silence_fields, write_command
 from citybrain.wire.detections import DETECTIONS, read_detections, write_detections
 from citybrain.wire.evidence import evidence_fields, read_evidence
 from citybrain.wire.fields import VERSION, dumps, loads
@@ -30,6 +30,8 @@ __all__ = [
     "read_command",
     "read_detections",
     "read_evidence",
+    "read_silence",
+    "silence_fields",
     "write_case_event",
     "write_command",
     "write_detections",

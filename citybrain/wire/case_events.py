@@ -6,7 +6,8 @@ from typing import Any
 
 from citybrain.clock import iso
 from citybrain.domain.camera import Text
-from citybrain.domain.case import Case, CaseEvent, CaseEventType, CaseState, Light
+from citybrain.domain.case import Case, CaseEvent, CaseEventType, CaseState, Light, Origin, Report
+from citybrain.domain.geometry import Point
 from citybrain.errors import Unreadable
 from citybrain.wire.evidence import evidence_fields, read_evidence
 from citybrain.wire.fields import (
@@ -35,7 +36,7 @@ def write_case_event(event: CaseEvent) -> bytes:
         "specversion": "1.0",
         "id": event.id,
         "type": event.type.value,
-        "source": f"/citybrain/cameras/{event.case.cameras[0]}",
+        "source": _source(event.case),
         "subject": event.case.id,
         "time": iso(event.at),
         "datacontenttype": "application/json",
@@ -44,6 +45,11 @@ def write_case_event(event: CaseEvent) -> bytes:
     if event.cause:
         written["cause"] = event.cause
     return dumps(written)
+
+
+def _source(case: Case) -> str:
+    """Who found it: the camera that saw it first, else who reported it."""
+    return f"/citybrain/cameras/{case.cameras[0]}" if case.cameras else f"/citybrain/reports/{case.origin}"
 
 
 def read_case_event(raw: bytes | str) -> CaseEvent:
@@ -74,9 +80,7 @@ def case_fields(case: Case) -> dict[str, Any]:
         "place": case.place,
         "locality": case.locality,
         "grid_cell": case.grid_cell,
-        "location": None
-        if case.location is None
-        else {"lon": round(case.location[0], 7), "lat": round(case.location[1], 7), "crs": "EPSG:4326"},
+        "location": location_fields(case.location),
         "label": case.label,
         "confidence": round(case.confidence, 4),
         "began_at": iso(case.began_at),
@@ -102,11 +106,51 @@ def case_fields(case: Case) -> dict[str, Any]:
         "note": case.note,
         "actor": case.actor,
         "recurrence_of": case.recurrence_of,
+        "merged_into": case.merged_into,
+        "origin": case.origin.value,
+        "reports": [report_fields(each) for each in case.reports],
+        "warn_at": maybe_iso(case.warn_at),
+        "accepted_at": maybe_iso(case.accepted_at),
+        "arrived_at": maybe_iso(case.arrived_at),
+        "done_at": maybe_iso(case.done_at),
+        "verified_at": maybe_iso(case.verified_at),
+        "escalation": case.escalation,
+        "escalated_to": case.escalated_to,
+        "silenced": case.silenced,
+        "undoable": case.undoable,
         "trial": case.trial,
         "model": case.model,
         "config": case.config,
         "version": case.version,
     }
+
+
+def location_fields(location: Point | None) -> dict[str, Any] | None:
+    if location is None:
+        return None
+    return {"lon": round(location[0], 7), "lat": round(location[1], 7), "crs": "EPSG:4326"}
+
+
+def report_fields(report: Report) -> dict[str, Any]:
+    return {
+        "id": report.id,
+        "origin": report.origin.value,
+        "at": iso(report.at),
+        "words": report.words,
+        "reference": report.reference,
+        "location": location_fields(report.location),
+    }
+
+
+def read_report(fields: Fields) -> Report:
+    return Report(
+        id=need(fields, "id", str),
+        origin=one_of(fields, "origin", Origin),
+        at=instant_of(fields, "at"),
+        words=maybe(fields, "words", str) or "",
+        reference=maybe(fields, "reference", str),
+        location=read_location(fields),
+    )
 
 
 def read_case(fields: Fields) -> Case:
@@ -124,7 +168,7 @@ def read_case(fields: Fields) -> Case:
         place=need(fields, "place", str),
         locality=need(fields, "locality", str),
         grid_cell=maybe(fields, "grid_cell", str),
-        location=_location(fields),
+        location=read_location(fields),
         label=need(fields, "label", str),
         confidence=maybe_number(fields, "confidence") or 0.0,
         began_at=instant_of(fields, "began_at"),
@@ -150,6 +194,18 @@ def read_case(fields: Fields) -> Case:
         note=maybe(fields, "note", str) or "",
         actor=maybe(fields, "actor", str) or "",
         recurrence_of=maybe(fields, "recurrence_of", str),
+        merged_into=maybe(fields, "merged_into", str),
+        origin=one_of(fields, "origin", Origin) if "origin" in fields else Origin.CAMERA,
+        reports=tuple(read_report(each) for each in maybe(fields, "reports", list) or ()),
+        warn_at=maybe_instant(fields, "warn_at"),
+        accepted_at=maybe_instant(fields, "accepted_at"),
+        arrived_at=maybe_instant(fields, "arrived_at"),
+        done_at=maybe_instant(fields, "done_at"),
+        verified_at=maybe_instant(fields, "verified_at"),
+        escalation=maybe(fields, "escalation", int) or 0,
+        escalated_to=maybe(fields, "escalated_to", str),
+        silenced=maybe(fields, "silenced", str),
+        undoable=maybe(fields, "undoable", str),
         trial=flag(fields, "trial", default=False),
         model=maybe(fields, "model", str),
         config=maybe(fields, "config", str),
@@ -159,12 +215,12 @@ def read_case(fields: Fields) -> Case:
 
 def _cameras(fields: Fields) -> tuple[str, ...]:
     cameras = need(fields, "cameras", list)
-    if not cameras or not all(isinstance(each, str) for each in cameras):
-        raise Unreadable(f"cameras: expected one name at least, got {cameras!r}")
+    if not all(isinstance(each, str) for each in cameras):
+        raise Unreadable(f"cameras: expected names, got {cameras!r}")
     return tuple(cameras)
 
 
-def _location(fields: Fields) -> tuple[float, float] | None:
+def read_location(fields: Fields) -> Point | None:
     location = maybe(fields, "location", dict)
     if location is None:
         return None

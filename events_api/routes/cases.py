@@ -124,7 +124,8 @@ def case(id: str, given: Given, _: Reader) -> JSONResponse:
 
 def shown(case: Fields) -> dict[str, Any]:
     """A case as the API shows it."""
-    return {**case, "allowed": [action.value for action in allowed_actions(CaseState(case["state"]))]}
+    possible = allowed_actions(CaseState(case["state"]), undoable=case.get("undoable"))
+    return {**case, "allowed": [action.value for action in possible]}
 
 
 def cloud_event(event: StoredEvent) -> dict[str, Any]:

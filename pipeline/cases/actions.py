@@ -40,6 +40,14 @@ def _acted(record: CaseRecord, command: Act) -> tuple[CaseRecord, list[Told]]:
             case = replace(case, state=CaseState.HANDLING)
         case CaseAction.VERIFY:
             case = replace(case, state=CaseState.VERIFYING)
+        case CaseAction.ARRIVE:
+            case = replace(case, arrived_at=command.at)
+        case CaseAction.RETURN:
+            case = replace(case, state=CaseState.RETURNED)
+        case CaseAction.ASSIGN:
+            case = replace(case, unit=command.unit or case.unit)
+        case CaseAction.EXTEND:
+            case = replace(case, due_at=command.until or case.due_at)
         case CaseAction.CLOSE:
             case = replace(case, state=CaseState.CLOSED, closed_at=command.at)
             kind = CaseEventType.CLOSED

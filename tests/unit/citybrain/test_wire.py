@@ -304,7 +304,7 @@ REQUIRED = ("id", "scene", "code", "title", "severity", "state", "cameras", "zon
     ("name", "value"),
     [
         *((name, None) for name in (*REQUIRED, "began_at", "confirmed_at", "filed_at", "light", "evidence", "version")),
-        ("cameras", []),
+
         ("cameras", [7]),
         ("location", 7),
         ("location", {"lon": 1}),

@@ -14,7 +14,7 @@ EIGHT = datetime(2026, 11, 21, 8, tzinfo=UTC)
 S = timedelta(seconds=1)
 TERMS = Terms(hold=60 * S, max_gap=20 * S, clear_after=30 * S)
 WORDS = {"T": Verdict.TRUE, "F": Verdict.FALSE, "?": Verdict.UNKNOWN}
-BEGAN, UNSEEN, SEEN_AGAIN, ENDED = ChangeKind
+BEGAN, UNSEEN, SEEN_AGAIN, ENDED, *_ = ChangeKind
 
 
 def story(words, *, every=10, terms=TERMS, withheld=False):
