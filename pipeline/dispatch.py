@@ -14,7 +14,6 @@ from pydantic import Field, field_validator, model_validator
 
 from citybrain.clock import instant
 from citybrain.configuration import Section, SomeDuration, did_you_mean, parse, read
-from citybrain.domain.camera import Camera
 from citybrain.errors import Fault
 from pipeline.scene import Scene, Status
 
@@ -27,6 +26,14 @@ class Reason(StrEnum):
     SILENCED = "silenced"
 
 
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where a case is, as routes and silences know it: the camera that saw it, if one did, and its grid cell."""
+
+    camera: str | None
+    grid_cell: str | None
+
+
 class Match(Section):
     """What a route or a silence is about; what is not said matches everything. `grid_cell` matches by its beginning."""
 
@@ -34,11 +41,11 @@ class Match(Section):
     camera: str | None = None
     grid_cell: str | None = Field(default=None, pattern=r"^\d{1,15}$")
 
-    def matches(self, scene: str, camera: Camera) -> bool:
-        cell = camera.grid_cell or ""
+    def matches(self, scene: str, spot: Spot) -> bool:
+        cell = spot.grid_cell or ""
         return (
             self.scene in (None, scene)
-            and self.camera in (None, camera.id)
+            and self.camera in (None, spot.camera)
             and (self.grid_cell is None or cell.startswith(self.grid_cell))
         )
 
@@ -128,17 +135,17 @@ def load(path: Path, *, faults: list[Fault], scenes: Collection[str], cameras: C
     return routes
 
 
-def decide(scene: Scene, camera: Camera, at: datetime, *, routes: Routes) -> Decision:
-    """Who handles a case of this scene that this camera saw, by when, and whether they are told now."""
+def decide(scene: Scene, spot: Spot, at: datetime, *, routes: Routes) -> Decision:
+    """Who handles a case of this scene at this spot, by when, and whether they are told now."""
     local = at.astimezone(ZoneInfo(routes.timezone))
     minute = local.hour * 60 + local.minute
-    route = next((each for each in routes.routes if each.matches(scene.id, camera) and each.is_on(minute)), None)
+    route = next((each for each in routes.routes if each.matches(scene.id, spot) and each.is_on(minute)), None)
     unit = route.unit if route else scene.file.case.unit
     allowed: timedelta = (route.deadline if route else None) or scene.file.case.deadline
     due_at = at + allowed
     if scene.file.status is Status.TRIAL:
         return Decision(False, Reason.TRIAL, unit, due_at)
     for silence in routes.silences:
-        if silence.matches(scene.id, camera) and silence.since <= at < silence.until:
+        if silence.matches(scene.id, spot) and silence.since <= at < silence.until:
             return Decision(False, Reason.SILENCED, unit, due_at, f"{silence.author}: {silence.reason}")
     return Decision(True, Reason.FIRST_NOTICE, unit, due_at)

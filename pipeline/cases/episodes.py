@@ -19,7 +19,7 @@ from pipeline.cases.records import (
     with_evidence,
 )
 from pipeline.city import City, unwatched
-from pipeline.dispatch import decide
+from pipeline.dispatch import Spot, decide
 from pipeline.grouping import CaseRecord, Sighting, latest, same_problem, same_spot
 from pipeline.scene import Scene
 
@@ -97,7 +97,7 @@ def _filed(
 ) -> tuple[CaseRecord, list[Told]]:
     camera = city.cameras[change.camera]
     filed_at = max([change.at, *change.stamps.values()])
-    decision = decide(scene, camera, filed_at, routes=city.routes)
+    decision = decide(scene, Spot(camera.id, camera.grid_cell), filed_at, routes=city.routes)
     case = Case(
         id=case_id(change.scene, change.place, change.began_at),
         scene=scene.id,

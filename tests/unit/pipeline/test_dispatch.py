@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import ValidationError
 
-from pipeline.dispatch import Reason, Route, Routes, decide
+from pipeline.dispatch import Reason, Route, Routes, Spot, decide
 from tests.flows.street import camera, scene
 
 PARKING, HERE = scene(), camera(grid_cell="530111001001003")
@@ -14,7 +14,8 @@ HOUR = timedelta(hours=1)
 
 
 def decision(routes=(), silences=(), *, at=EIGHT, where=HERE, what=PARKING, **more):
-    return decide(what, where, at, routes=Routes.model_validate({"routes": routes, "silences": silences} | more))
+    spot = Spot(where.id, where.grid_cell)
+    return decide(what, spot, at, routes=Routes.model_validate({"routes": routes, "silences": silences} | more))
 
 
 def test_without_a_route_the_scene_says_who_and_by_when():
@@ -69,6 +70,12 @@ def test_what_a_route_does_not_say_matches_everything(match, fits):
     assert (decision([match | {"unit": "patrol"}], where=camera()).unit == "patrol") is (
         fits and "grid_cell" not in match
     )
+
+
+def test_a_place_that_no_camera_sees_is_routed_by_its_cell():
+    routes = Routes.model_validate({"routes": [{"camera": "gd-1", "unit": "a"}, {"grid_cell": "530111", "unit": "b"}]})
+    assert decide(PARKING, Spot(None, "530111001001003"), EIGHT, routes=routes).unit == "b"
+    assert decide(PARKING, Spot(None, None), EIGHT, routes=routes).unit == "traffic_order"
 
 
 def test_the_first_route_that_matches_wins():
