@@ -71,11 +71,15 @@ class CameraGone(Transient):
 
 
 class NotDelivered(Transient):
-    """The receiver did not take the message this time; `retry_after_s` when it said when to come back."""
+    """The receiver did not take the message this time; `retry_after_s` when it said when to come back.
 
-    def __init__(self, reason: str, *, retry_after_s: float | None = None) -> None:
+    `status` is the HTTP status it answered with, if it answered.
+    """
+
+    def __init__(self, reason: str, *, retry_after_s: float | None = None, status: int | None = None) -> None:
         self.reason = reason
         self.retry_after_s = retry_after_s
+        self.status = status
         super().__init__(reason)
 
 
@@ -92,4 +96,8 @@ class ModelUnusable(Permanent):
 
 
 class Refused(Permanent):
-    """The receiver will never take this message."""
+    """The receiver will never take this message. `status` is the HTTP status it answered with, if it did."""
+
+    def __init__(self, reason: str, *, status: int | None = None) -> None:
+        self.status = status
+        super().__init__(reason)

@@ -82,6 +82,10 @@ class Unreachable(NotDelivered):
     """The URL leads, or may lead, where it must not; or its name does not resolve at the moment."""
 
 
+class Forbidden(Unreachable):
+    """The URL leads where it must not."""
+
+
 class Guard:
     """Decides which addresses a URL given by a user may lead to: public ones and `allow`."""
 
@@ -96,14 +100,15 @@ class Guard:
         return meant.is_global and not never
 
     async def resolve(self, host: str, port: int) -> list[str]:
-        """The addresses to connect to, in order. Raises Unreachable when any is forbidden: a mixed answer is a ruse."""
+        """The addresses to connect to, in order. Raises Forbidden when any is not permitted (a mixed answer is a ruse),
+        Unreachable when the name does not resolve."""
         try:
             found: list[Address] = [ipaddress.ip_address(host)]
         except ValueError:
             found = await _look_up(host, port)
         for address in found:
             if not self.permits(address):
-                raise Unreachable(f"{host} leads to {address}, which is not a public address and not allowed")
+                raise Forbidden(f"{host} leads to {address}, which is not a public address and not allowed")
         return [str(address) for address in found]
 
 

@@ -199,11 +199,12 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """The receiver has it: when it was sent, when it answered, and the number it gave the case, if any."""
+    """The receiver has it: when it was sent, when it answered (by HTTP: how), and the number it gave the case, if any."""
 
     posted_at: datetime
     acknowledged_at: datetime
     external_id: str | None = None
+    status: int | None = None
 
 
 class Notifier(Protocol):

@@ -22,6 +22,8 @@ from citybrain.assembly import Configuration
 from citybrain.briefing import plan_of
 from citybrain.bus.local import LocalBus, connect
 from citybrain.clock import Clock, SystemClock
+from citybrain.delivery.outbox import SCHEMA as OUTBOX
+from citybrain.delivery.outbox import Outbox
 from citybrain.errors import UsageError
 from citybrain.evidence.files import FileEvidence
 from citybrain.hot.sqlite import SqliteHot
@@ -37,8 +39,6 @@ from ingest.network import Network
 from ingest.open_files import allow_connections
 from ingest.workers import WorkerPool, python
 from pipeline.notifiers import webhook
-from pipeline.outbox import SCHEMA as OUTBOX
-from pipeline.outbox import Outbox
 from pipeline.runners.embedded import Embedded, Upkeep, with_hold
 
 log = logging.getLogger(__name__)

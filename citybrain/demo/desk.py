@@ -31,12 +31,12 @@ from starlette.requests import ClientDisconnect
 from citybrain import signing
 from citybrain.clock import Clock, SystemClock
 from citybrain.configuration import duration
+from citybrain.delivery.sender import Sender
 from citybrain.demo.desk_book import CALLBACK, STATUSES, Book, Step
 from citybrain.demo.desk_faults import DroppableProtocol, Faults, FaultyDoor, Switch
 from citybrain.demo.desk_page import page
 from citybrain.errors import Unreadable
 from pipeline.notifiers import webhook
-from pipeline.sender import Sender
 
 EVENTS = "/events"
 CALLBACKS = "/v1/dispatch/callbacks"

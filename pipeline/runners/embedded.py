@@ -23,6 +23,9 @@ from typing import Any
 
 from citybrain.bus.local import append, connect, read
 from citybrain.clock import Clock, iso
+from citybrain.delivery.outbox import SCHEMA as OUTBOX
+from citybrain.delivery.outbox import Outbox
+from citybrain.delivery.sender import Sender
 from citybrain.domain.case import CaseEvent
 from citybrain.domain.command import Configured, Delivered, Tick
 from citybrain.errors import Permanent, Transient
@@ -31,10 +34,7 @@ from citybrain.wire import CASE_EVENTS, COMMANDS, DETECTIONS, dumps, read_case_e
 from pipeline import ledger as entries
 from pipeline.camera_flow import pending
 from pipeline.flow import Effects, Pipeline, SetAside
-from pipeline.outbox import SCHEMA as OUTBOX
-from pipeline.outbox import Outbox
 from pipeline.runners.memory import HeldStates
-from pipeline.sender import Sender
 from pipeline.state import read_camera, read_locality, write_camera, write_locality
 
 log = logging.getLogger(__name__)

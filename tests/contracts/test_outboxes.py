@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from citybrain.clock import ManualClock
+from citybrain.delivery.outbox import SCHEMA, Outbox
 from citybrain.ports import Acknowledgement, Outgoing
-from pipeline.outbox import SCHEMA, Outbox
 
 START = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -12,13 +12,13 @@ import pytest
 
 from citybrain import signing
 from citybrain.clock import SystemClock
+from citybrain.delivery.outbox import SCHEMA, Outbox
+from citybrain.delivery.sender import Pace, Sender
 from citybrain.demo.desk import Desk, Options
 from citybrain.demo.desk_book import Step
 from citybrain.demo.desk_faults import Faults, Switch
 from citybrain.ports import Outgoing
 from pipeline.notifiers import webhook
-from pipeline.outbox import SCHEMA, Outbox
-from pipeline.sender import Pace, Sender
 
 CLOCK = SystemClock()
 SECRET = signing.new_secret()

@@ -18,10 +18,10 @@ import httpx
 
 from citybrain import signing
 from citybrain.clock import SystemClock
+from citybrain.delivery.outbox import SCHEMA, Outbox
+from citybrain.delivery.sender import Pace, Sender
 from citybrain.ports import Outgoing
 from pipeline.notifiers import webhook
-from pipeline.outbox import SCHEMA, Outbox
-from pipeline.sender import Pace, Sender
 
 ROOT = Path(__file__).parents[2]
 CASES, VERSIONS = [f"case{n:02}" for n in range(12)], range(1, 6)

@@ -21,6 +21,7 @@ from citybrain.bus.local import LocalBus
 from citybrain.cli import _parser
 from citybrain.clock import ManualClock, SystemClock, iso
 from citybrain.configuration import Section, duration_text
+from citybrain.delivery.outbox import KEEP_DELIVERED
 from citybrain.domain.case import CaseEventType, CaseState
 from citybrain.domain.command import Act, Configured, Delivered, Filmed, Tick
 from citybrain.domain.detection import Usable
@@ -38,7 +39,6 @@ from ingest.network import Network
 from ingest.workers import WorkerPool
 from pipeline.codes import Category, CodeTable
 from pipeline.dispatch import Match, Route, Routes, Silence
-from pipeline.outbox import KEEP_DELIVERED
 from pipeline.rules import dwell
 from pipeline.runners.embedded import Embedded, Upkeep, flat
 from pipeline.runners.replay import Replay

@@ -1,4 +1,4 @@
-"""What must still be told to whom: rows in the pipeline's own database, written in the commit that caused them.
+"""What must still be told to whom: rows in a database of its writer's, put in the commit that caused them.
 
     put ──► waiting ──► delivered      kept for a week, so that saying it twice stays harmless, then trimmed
                │  ▲
@@ -47,7 +47,7 @@ CREATE INDEX IF NOT EXISTS outbox_by_state ON outbox (endpoint, state);
 
 KEEP_DELIVERED = timedelta(days=7)
 
-_FIELDS = "o.id, o.endpoint, o.case_id, o.body, o.attempts, o.committed_at, o.waiting_since, o.due_at, o.reason"
+_FIELDS = "o.id, o.endpoint, o.case_id, o.body, o.attempts, o.committed_at, o.waiting_since, o.due_at, o.reason, o.n"
 # The indexes are named because the planner, not knowing that little waits and much is delivered, takes one that makes
 # the question quadratic.
 _WAITING = "outbox AS o INDEXED BY outbox_by_due"
@@ -61,12 +61,14 @@ class Queued(Outgoing):
     """A message as the outbox holds it.
 
     `committed_at` is when it was put; `waiting_since` is that, or when a person had it sent again; `reason` is why the
-    last attempt failed.
+    last attempt failed. `n` says which putting this is: an id that was forgotten may be put anew, and what comes of an
+    attempt at the old one says nothing about the new one.
     """
 
     committed_at: datetime
     waiting_since: datetime
     due_at: datetime
+    n: int
     reason: str = ""
 
 
@@ -133,8 +135,8 @@ class Outbox:
         """The attempt failed; the next one is due then."""
         self._connection.execute(
             "UPDATE outbox SET attempts = attempts + 1, due_at = ?, reason = ?"
-            " WHERE endpoint = ? AND id = ? AND state = 'waiting'",
-            (_s(at_next), reason, outgoing.endpoint, outgoing.id),
+            " WHERE endpoint = ? AND id = ? AND state = 'waiting' AND n = ifnull(?, n)",
+            (_s(at_next), reason, *_which(outgoing)),
         )
 
     def bury(self, outgoing: Outgoing, reason: str) -> None:
@@ -205,8 +207,8 @@ class Outbox:
     def _settle(self, outgoing: Outgoing, state: str, *, at: datetime, reason: str, external_id: str | None) -> bool:
         cursor = self._connection.execute(
             "UPDATE outbox SET state = ?, attempts = attempts + 1, settled_at = ?, reason = ?, external_id = ?"
-            " WHERE endpoint = ? AND id = ? AND state = 'waiting'",
-            (state, _s(at), reason, external_id, outgoing.endpoint, outgoing.id),
+            " WHERE endpoint = ? AND id = ? AND state = 'waiting' AND n = ifnull(?, n)",
+            (state, _s(at), reason, external_id, *_which(outgoing)),
         )
         return cursor.rowcount == 1
 
@@ -223,6 +225,7 @@ class Outbox:
                 waiting_since=_at(row[6]),
                 due_at=_at(row[7]),
                 reason=row[8],
+                n=row[9],
             )
             for row in rows.fetchall()
         ]
@@ -234,6 +237,10 @@ def _only(endpoints: Collection[str] | None, *, alias: str = "o.") -> tuple[str,
     if not endpoints:  # `IN ()` would leave a named index without use, which SQLite refuses
         return f" AND {alias}endpoint IS NULL", []
     return f" AND {alias}endpoint IN ({', '.join('?' * len(endpoints))})", sorted(endpoints)
+
+
+def _which(outgoing: Outgoing) -> tuple[str, str, int | None]:
+    return outgoing.endpoint, outgoing.id, outgoing.n if isinstance(outgoing, Queued) else None
 
 
 def _s(at: datetime) -> float:

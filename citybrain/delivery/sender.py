@@ -26,9 +26,9 @@ from typing import Any
 
 from citybrain.clock import Clock
 from citybrain.configuration import duration_text
+from citybrain.delivery.outbox import KEEP_DELIVERED, Outbox, Queued
 from citybrain.errors import NotDelivered, Permanent, Transient
 from citybrain.ports import Acknowledgement, Notifier, Outgoing
-from pipeline.outbox import KEEP_DELIVERED, Outbox, Queued
 
 log = logging.getLogger(__name__)
 
@@ -112,6 +112,17 @@ class Sender:
         self._paused_until = 0.0  # by the monotonic clock
         self._trimmed_at: datetime | None = None
         self._counts = dict.fromkeys(("attempts", "delivered", "failed", "refused", "given_up", "errors"), 0)
+
+    def admit(self, endpoint: str, notifier: Notifier) -> None:
+        """From now on post to this endpoint too, or to one known before by another notifier. Call it in the sender's loop."""
+        self._notifiers[endpoint] = notifier
+        self._circuits[endpoint] = Circuit()
+        self._mark = None
+
+    def dismiss(self, endpoint: str) -> None:
+        """No longer post to it; what waits for it stays. An attempt under way ends as it would have."""
+        self._notifiers.pop(endpoint, None)
+        self._circuits.pop(endpoint, None)
 
     def wake(self) -> None:
         """Something was put: look now. May be called from any thread, running or not."""
@@ -205,10 +216,13 @@ class Sender:
 
     async def _hand_over(self, queued: Queued) -> Acknowledgement | Transient | Permanent:
         self._counts["attempts"] += 1
+        notifier = self._notifiers.get(queued.endpoint)
+        if notifier is None:
+            return NotDelivered("nobody posts to this endpoint any more")
         within = self._pace.attempt.total_seconds()
         try:
             async with asyncio.timeout(within):
-                return await self._notifiers[queued.endpoint].notify(queued)
+                return await notifier.notify(queued)
         except (Transient, Permanent) as error:
             return error
         except TimeoutError:
@@ -231,7 +245,8 @@ class Sender:
             self._outbox.bury(queued, str(outcome))
             self._counts["refused"] += 1
             log.warning("%s refused %s of case %s: %s", queued.endpoint, queued.id, queued.case, outcome)
-        if self._circuits[queued.endpoint].answered():
+        circuit = self._circuits.get(queued.endpoint)
+        if circuit is not None and circuit.answered():
             hastened = self._outbox.hasten(queued.endpoint, at=self._clock.now())
             log.info("%s is back; %d messages are due again", queued.endpoint, hastened)
 
@@ -250,7 +265,9 @@ class Sender:
         else:
             self._outbox.retry(queued, at_next=now + wait, reason=reason)
             self._counts["failed"] += 1
-        circuit = self._circuits[queued.endpoint]
+        circuit = self._circuits.get(queued.endpoint)
+        if circuit is None:
+            return
         was_down = circuit.is_down
         circuit.failed.add(queued.case)
         circuit.probes += circuit.asking  # the rest of what found it down asks nothing

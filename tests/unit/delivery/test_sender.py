@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from citybrain.clock import ManualClock
+from citybrain.delivery.outbox import KEEP_DELIVERED, SCHEMA, Outbox
+from citybrain.delivery.sender import Pace, Sender
 from citybrain.errors import NotDelivered, Refused
 from citybrain.ports import Acknowledgement, Outgoing
-from pipeline.outbox import KEEP_DELIVERED, SCHEMA, Outbox
-from pipeline.sender import Pace, Sender
 
 START = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
