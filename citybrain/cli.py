@@ -231,7 +231,8 @@ def _parser() -> argparse.ArgumentParser:
     keys = command("keys", _lazily("keys"), "the keys that open the API to others")
     keys.add_argument("action", choices=("add", "list", "revoke"))
     keys.add_argument("name", nargs="?", help="whose key")
-    keys.add_argument("--role", choices=("viewer", "operator", "engineer", "platform"), default="operator")
+    keys.add_argument("--role", choices=("viewer", "operator", "engineer", "platform", "field"), default="operator")
+    keys.add_argument("--unit", metavar="UNIT", help="with --role field: whose people hold the key")
     data(keys)
 
     bench = command("bench", _bench, "measure, side by side")

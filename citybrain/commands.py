@@ -120,13 +120,13 @@ def keys(given: argparse.Namespace) -> int:
     kept = Keys(data.keys, clock=SystemClock())
     if given.action == "list":
         for key in kept.all():
-            tell({"name": key.name, "role": key.role.value}, as_json=False)
+            tell({"name": key.name, "role": key.role.value, **({"unit": key.unit} if key.unit else {})}, as_json=False)
         return DONE
     if not given.name:
         raise UsageError(f"keys {given.action}: name whose key")
     if given.action == "add":
         try:
-            token = kept.add(given.name, Role(given.role))
+            token = kept.add(given.name, Role(given.role), unit=given.unit)
         except ValueError as error:
             raise UsageError(f"keys add: {error}") from None
         print(token)

@@ -14,6 +14,8 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 SIGNED_PATHS = frozenset({"/v1/dispatch/callbacks"})  # their callers are no browsers and prove themselves by signature
 
+LARGER_BODIES: Mapping[str, int] = {"/v1/photos": 4 * 1024 * 1024}
+
 _HEADERS: Mapping[str, str] = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src 'self'; "
@@ -22,7 +24,7 @@ _HEADERS: Mapping[str, str] = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cross-origin-resource-policy": "same-origin",
-    "permissions-policy": "camera=(), microphone=(), geolocation=()",
+    "permissions-policy": "camera=(), microphone=(), geolocation=(self)",
 }
 
 
@@ -44,7 +46,8 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        problem = self._refusal(scope, headers)
+        limit = LARGER_BODIES.get(scope["path"], self._max_body)
+        problem = self._refusal(scope, headers, limit)
         head = scope["method"] == "HEAD"
         answer = _Answer(send, head=head)
         if problem is not None:
@@ -52,16 +55,16 @@ class Guard:
             return
         if head:
             scope = {**scope, "method": "GET", "head": True}
-        await self._app(scope, _Body(receive, self._max_body), answer)
+        await self._app(scope, _Body(receive, limit), answer)
 
-    def _refusal(self, scope: Scope, headers: Headers) -> Problem | None:
+    def _refusal(self, scope: Scope, headers: Headers, limit: int) -> Problem | None:
         host = headers.get("host", "")
         if self._loopback and _name(host) not in _LOOPBACK:
             # A page of another site may point its own name at 127.0.0.1 (DNS rebinding); its Host header tells.
             return Problem(421, "unknown-host", f"this server answers to localhost and 127.0.0.1, not to {host!r}")
         length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > self._max_body:
-            return _too_large(self._max_body)
+        if not length.isdecimal() or int(length) > limit:
+            return _too_large(limit)
         if scope["method"] not in _SAFE and scope["path"] not in SIGNED_PATHS and _is_foreign(headers, host):
             return Problem(403, "foreign-origin", "a page of another site may not act here")
         return None

@@ -1,19 +1,31 @@
-"""What every route has at hand, and the question who asks."""
+"""What every route has at hand, the question who asks, how often they may, and the note of what they do.
+
+A route that changes something, or shows what is hidden, calls `audit(given, actor, "silence.made", id, scene=…)` before it does
+so: what cannot be noted is not done. `what` is one of docs/safety.md's words (a test compares them), `on` what it is done to, the
+rest is said in words, never with a secret among them. It waits for the disk: async routes call it by `asyncio.to_thread`.
+"""
 
 from __future__ import annotations
 
+import logging
+import math
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Annotated
 from urllib.parse import unquote
 
-from fastapi import Depends, Request
+from fastapi import Depends
+from starlette.requests import HTTPConnection
 
 from citybrain.clock import Clock
 from citybrain.domain.camera import Camera
 from citybrain.ports import Bus, EvidenceStore, HotStore
+from events_api.audit import AuditTrail
 from events_api.camera_overview import CameraOverview
 from events_api.feed import Feed
+from events_api.limits import Limited, Limits
 from events_api.ports import CaseStore, DeadLetters, SceneInfo
 from events_api.problems import Problem
 from events_api.projector import Projector
@@ -21,6 +33,10 @@ from events_api.registry import Registry
 from events_api.security import Actor, Keys, Role
 
 COOKIE = "citybrain_session"
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_WRONG_KEY_AGAIN = timedelta(minutes=1)
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +56,8 @@ class Parts:
     figures: Callable[[], Mapping[str, float]]
     projector: Projector
     feed: Feed
+    trail: AuditTrail
+    limits: Limits
 
     @property
     def cameras(self) -> Mapping[str, Camera]:
@@ -50,7 +68,7 @@ class Parts:
         return self.registry.scenes
 
 
-def parts(request: Request) -> Parts:
+def parts(request: HTTPConnection) -> Parts:
     found: Parts = request.app.state.parts
     return found
 
@@ -58,17 +76,73 @@ def parts(request: Request) -> Parts:
 Given = Annotated[Parts, Depends(parts)]
 
 
-def who_asks(request: Request, given: Parts) -> Actor:
-    """The asker, by bearer key or session. Without any keys it is whoever sits at this machine. Raises Problem 401."""
+def audit(
+    given: Parts,
+    actor: Actor,
+    what: str,
+    on: str,
+    *,
+    outcome: str = "done",
+    once_within: timedelta | None = None,
+    **more: str | None,
+) -> None:
+    """Note what this actor is about to do, or was refused. Raises Problem 503 when it cannot be noted: then do nothing.
+
+    `once_within`: not again what was noted within that time, for what a browser asks for in many parts.
+    """
+    try:
+        given.trail.append(
+            actor=actor.name,
+            role=actor.role.value,
+            address=actor.address,
+            what=what,
+            on=on,
+            outcome=outcome,
+            more={name: value for name, value in more.items() if value},
+            once_within=once_within,
+        )
+    except sqlite3.Error as error:
+        _log.error("the audit trail cannot be written: %s", error)
+        raise Problem(
+            503, "audit-unavailable", "it cannot be noted who does this", headers={"Retry-After": "5"}
+        ) from None
+
+
+def limit(given: Parts, actor: Actor, kind: Limited) -> None:
+    """Count one such request of this actor. Raises Problem 429. Without keys nobody can be told apart, and nobody is limited."""
+    if has_keys(given):
+        _within(given, kind, actor.name)
+
+
+def limit_logins(given: Parts, address: str) -> None:
+    """Count one login from this address, whether it will be right or wrong. Raises Problem 429."""
+    _within(given, Limited.LOGIN, address)
+
+
+def has_keys(given: Parts) -> bool:
+    """Whether this installation has keys at all."""
+    return given.keys is not None and given.keys.any()
+
+
+def address_of(request: HTTPConnection) -> str:
+    """Where the asker sits: behind a proxy of this machine what that proxy says, else the address that connected."""
+    return request.client.host if request.client else ""
+
+
+def who_asks(request: HTTPConnection, given: Parts) -> Actor:
+    """The asker, by bearer key or session. Without any keys it is whoever sits at this machine. Raises Problem 401, 429."""
+    address = address_of(request)
     if given.keys is None or not given.keys.any():
         name = unquote(request.headers.get("x-operator", ""))[:64].strip()
-        return Actor(name if name.isprintable() and name else "operator", Role.ENGINEER)
+        return Actor(name if name.isprintable() and name else "operator", Role.ENGINEER, address=address)
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and (actor := given.keys.actor(token.strip())):
-        return actor
+        return replace(actor, address=address)
     cookie = request.cookies.get(COOKIE)
     if not scheme and cookie and (actor := given.keys.session(cookie)):
-        return actor
+        return replace(actor, address=address)
+    if scheme:
+        _note_wrong_key(given, address)
     raise Problem(
         401,
         "key-needed",
@@ -80,16 +154,41 @@ def who_asks(request: Request, given: Parts) -> Actor:
 def needs(*roles: Role) -> Callable[..., Actor]:
     """A dependency that lets in whose role covers any of these."""
 
-    def asker(request: Request, given: Given) -> Actor:
+    def asker(request: HTTPConnection, given: Given) -> Actor:
         actor = who_asks(request, given)
         if not any(actor.role.covers(role) for role in roles):
+            if request.scope.get("method", "GET") not in _SAFE:
+                path = f"{request.scope['method']} {request.url.path}"
+                audit(given, actor, "access", path, outcome="refused", once_within=_WRONG_KEY_AGAIN)
             raise Problem(403, "role-too-small", f"this needs the role {' or '.join(roles)}, the key has {actor.role}")
         return actor
 
     return asker
 
 
+def _note_wrong_key(given: Parts, address: str) -> None:
+    """Who tries keys is noted, once a minute for each address, and soon told to wait."""
+    nobody = Actor("", Role.VIEWER, address=address)
+    audit(given, nobody, "access", "key", outcome="refused", once_within=_WRONG_KEY_AGAIN)
+    _within(given, Limited.LOGIN, address)
+
+
+def _within(given: Parts, kind: Limited, who: str) -> None:
+    wait_s = given.limits.wait_s(kind, who)
+    if wait_s:
+        raise Problem(
+            429,
+            "too-many-requests",
+            f"too many requests of this kind ({kind}); try again in {math.ceil(wait_s)} s",
+            headers={"Retry-After": str(math.ceil(wait_s))},
+            more={"limit": kind.value},
+        )
+
+
 Viewer = Annotated[Actor, Depends(needs(Role.VIEWER))]
 Reader = Annotated[Actor, Depends(needs(Role.VIEWER, Role.PLATFORM))]
+CaseReader = Annotated[Actor, Depends(needs(Role.VIEWER, Role.PLATFORM, Role.FIELD))]
+TimelineReader = Annotated[Actor, Depends(needs(Role.VIEWER, Role.FIELD))]
+OnTheSpot = Annotated[Actor, Depends(needs(Role.OPERATOR, Role.FIELD))]
 Operator = Annotated[Actor, Depends(needs(Role.OPERATOR))]
 Engineer = Annotated[Actor, Depends(needs(Role.ENGINEER))]

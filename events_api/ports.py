@@ -92,6 +92,7 @@ class Wanted:
     states: tuple[str, ...] = ()
     cameras: tuple[str, ...] = ()
     severities: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
     grid_cell: str | None = None
     since: datetime | None = None
     until: datetime | None = None

@@ -297,6 +297,7 @@ class SessionRequest(BaseModel):
 class Who(Answer):
     name: str
     role: str
+    unit: str | None = Field(description="the unit that a field key belongs to; null for all others")
     keys: bool = Field(description="whether this installation has keys at all")
 
 

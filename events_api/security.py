@@ -10,7 +10,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -25,15 +25,19 @@ SESSION_LASTS = timedelta(hours=12)
 
 
 class Role(StrEnum):
-    """Viewers see, operators act, engineers change how the system runs; a platform reads events and cases."""
+    """Viewers see, operators act, engineers change how the system runs; a platform reads events and cases.
+
+    Field keys belong to the people that a unit sends: they see and act on cases of that unit, and nothing else.
+    """
 
     VIEWER = "viewer"
     OPERATOR = "operator"
     ENGINEER = "engineer"
     PLATFORM = "platform"
+    FIELD = "field"
 
     def covers(self, needed: Role) -> bool:
-        """Whether this role may do what the other may. Platform stands beside the three others."""
+        """Whether this role may do what the other may. Platform and field stand beside the three others."""
         ladder = (Role.VIEWER, Role.OPERATOR, Role.ENGINEER)
         if self is needed:
             return True
@@ -52,14 +56,23 @@ class Key:
     role: Role
     hash: str
     created_at: str
+    unit: str | None = None
+    """Whose people hold it; keys with the role field alone."""
+
+    @property
+    def actor(self) -> Actor:
+        return Actor(self.name, self.role, self.unit)
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who asks: the key's name and role; without any keys, whoever sits at this machine."""
+    """Who asks: the key's name and role; without any keys, whoever sits at this machine. `unit`: whose cases alone.
+    `address`: where they sit."""
 
     name: str
     role: Role
+    unit: str | None = None
+    address: str = field(default="", compare=False)
 
 
 class Keys:
@@ -77,19 +90,24 @@ class Keys:
 
     def all(self) -> list[Key]:
         return [
-            Key(str(each["name"]), Role(each["role"]), str(each["hash"]), str(each["created_at"]))
+            Key(
+                str(each["name"]), Role(each["role"]), str(each["hash"]), str(each["created_at"]), unit=each.get("unit")
+            )
             for each in self._read(self._path)
         ]
 
-    def add(self, name: str, role: Role) -> str:
-        """Make a key and return its token, which is shown this once. Raises UsageError for a name taken or unfit."""
+    def add(self, name: str, role: Role, *, unit: str | None = None) -> str:
+        """Make a key and return its token, which is shown this once. Raises UsageError for a name taken or unfit, and for a
+        field key without a unit."""
         if _NAME.fullmatch(name) is None:
             raise UsageError(f"expected a key's name of small letters, digits, '.', '_' or '-', got {name!r}")
+        if (role is Role.FIELD) != bool(unit):
+            raise UsageError("a key with the role field needs its unit (--unit), and no other key has one")
         token = _PREFIX + secrets.token_urlsafe(32)
         with self._changing(self._path) as keys:
             if any(each["name"] == name for each in keys):
                 raise UsageError(f"there is a key {name!r} already; revoke it first, or choose another name")
-            keys.append(asdict(Key(name, role, _hash(token), iso(self._clock.now()))))
+            keys.append(asdict(Key(name, role, _hash(token), iso(self._clock.now()), unit=unit)))
         return token
 
     def revoke(self, name: str) -> bool:
@@ -105,7 +123,7 @@ class Keys:
         digest = _hash(token)
         for key in self.all():
             if secrets.compare_digest(key.hash, digest):
-                return Actor(key.name, key.role)
+                return key.actor
         return None
 
     def open_session(self, actor: Actor) -> str:
@@ -129,7 +147,7 @@ class Keys:
             if secrets.compare_digest(str(each["hash"]), digest) and instant(each["until"]) > now:
                 for key in self.all():
                     if key.name == each["key"] and instant(key.created_at) <= instant(each["until"]) - SESSION_LASTS:
-                        return Actor(key.name, key.role)
+                        return key.actor
         return None
 
     def _read(self, path: Path) -> list[dict[str, Any]]:

@@ -16,14 +16,17 @@ from citybrain.domain.case import ALLOWED, CaseAction, CaseState, allowed_action
 from citybrain.domain.command import Act
 from citybrain.wire import COMMANDS, write_command
 from events_api.cursors import page_cursor, page_key
-from events_api.parts import Given, Operator, Parts, Reader, Viewer
+from events_api.parts import CaseReader, Given, OnTheSpot, Parts, TimelineReader
 from events_api.ports import Fields, StoredEvent, Wanted
 from events_api.problems import Problem
 from events_api.schemas import ActionAnswer, ActionRequest, CasePage, ShownCase, Timeline, answers
+from events_api.security import Actor
 
 router = APIRouter(tags=["cases"])
 
 EFFECT_WITHIN = timedelta(seconds=3)
+FIELD_ACTIONS = frozenset({CaseAction.HANDLE, CaseAction.ARRIVE, CaseAction.VERIFY, CaseAction.RETURN})
+"""What the person whom a unit sends can do about a case."""
 _Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
@@ -36,6 +39,7 @@ class CasesQuery(BaseModel):
     state: list[CaseState] = []
     camera: list[_Name] = []
     severity: list[_Name] = []
+    unit: list[_Name] = []
     grid_cell: Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z_-]{1,40}$")] | None = Field(
         default=None, description="code or its beginning: 530111001 is a street with all its cells"
     )
@@ -51,14 +55,15 @@ class CasesQuery(BaseModel):
 
 
 @router.get("/cases", responses=answers(CasePage, 400, 422))
-def cases(query: Annotated[CasesQuery, Query()], given: Given, _: Reader) -> JSONResponse:
-    """The newest first."""
+def cases(query: Annotated[CasesQuery, Query()], given: Given, actor: CaseReader) -> JSONResponse:
+    """The newest first. A field key sees its unit's cases."""
     as_of = given.store.cursor()  # before the cases: whoever streams from here sees an event twice rather than never
     wanted = Wanted(
         scenes=tuple(query.scene),
         states=tuple(state.value for state in query.state),
         cameras=tuple(query.camera),
         severities=tuple(query.severity),
+        units=tuple(query.unit) if actor.unit is None else (actor.unit,),
         grid_cell=query.grid_cell,
         since=query.since,
         until=query.until,
@@ -76,11 +81,10 @@ def cases(query: Annotated[CasesQuery, Query()], given: Given, _: Reader) -> JSO
 
 
 @router.get("/cases/{id:path}/timeline", responses=answers(Timeline, 404))
-def timeline(id: str, given: Given, _: Viewer) -> JSONResponse:
+def timeline(id: str, given: Given, actor: TimelineReader) -> JSONResponse:
     """Everything that happened to one case, oldest first."""
+    _seen_by(actor, id, given.store.case(id))
     events = given.store.timeline(id)
-    if not events:
-        raise no_case(id)
     return JSONResponse({"items": [cloud_event(event) for event in events]})
 
 
@@ -91,13 +95,14 @@ async def act(
     id: str,
     asked: ActionRequest,
     given: Given,
-    actor: Operator,
+    actor: OnTheSpot,
     idempotency_key: Annotated[str | None, Header(max_length=256)] = None,
 ) -> JSONResponse:
     """Confirm, reject, … 200 when it has taken effect, 202 when that takes longer than three seconds."""
-    case = await asyncio.to_thread(given.store.case, id)
-    if case is None:
-        raise no_case(id)
+    case = _seen_by(actor, id, await asyncio.to_thread(given.store.case, id))
+    if actor.unit is not None and asked.action not in FIELD_ACTIONS:
+        may = ", ".join(each.value for each in CaseAction if each in FIELD_ACTIONS)
+        raise Problem(403, "role-too-small", f"a field key may {may}, not {asked.action.value}")
     if asked.action is CaseAction.REJECT and not asked.reason:
         fault = {"field": "reason", "in": "body", "message": "to reject needs a reason"}
         raise Problem(422, "invalid-request", "reason: to reject needs a reason", more={"errors": [fault]})
@@ -114,12 +119,9 @@ async def act(
 
 
 @router.get("/cases/{id:path}", responses=answers(ShownCase, 404))
-def case(id: str, given: Given, _: Reader) -> JSONResponse:
+def case(id: str, given: Given, actor: CaseReader) -> JSONResponse:
     """One case."""
-    found = given.store.case(id)
-    if found is None:
-        raise no_case(id)
-    return JSONResponse(shown(found))
+    return JSONResponse(shown(_seen_by(actor, id, given.store.case(id))))
 
 
 def shown(case: Fields) -> dict[str, Any]:
@@ -131,6 +133,13 @@ def shown(case: Fields) -> dict[str, Any]:
 def cloud_event(event: StoredEvent) -> dict[str, Any]:
     """An event with its cursor, as an extension attribute."""
     return {**json.loads(event.raw), "cursor": str(event.cursor)}
+
+
+def _seen_by(actor: Actor, id: str, case: Fields | None) -> Fields:
+    """The case, when there is one that this actor may see. Raises Problem 404."""
+    if case is None or (actor.unit is not None and case["unit"] != actor.unit):
+        raise no_case(id)
+    return case
 
 
 def no_case(id: str) -> Problem:

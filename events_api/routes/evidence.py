@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from citybrain.errors import Unreadable
-from events_api.parts import Given, Reader
+from events_api.parts import CaseReader, Given
 from events_api.problems import Problem
 from events_api.ranges import whole_or_part
 from events_api.schemas import PROBLEM
@@ -27,7 +27,7 @@ _CONTENT: dict[str, dict[str, str]] = {"image/jpeg": {}, "video/mp4": {}}
         416: PROBLEM,
     },
 )
-def evidence(ref: str, request: Request, given: Given, _: Reader) -> Response:
+def evidence(ref: str, request: Request, given: Given, _: CaseReader) -> Response:
     """A picture or a clip by its reference, whole or in part (`Range`). What a reference names never changes, so it may be
     cached for ever."""
     if not _is_plain(ref):

@@ -17,7 +17,7 @@ router = APIRouter(tags=["session"])
 def who(request: Request, given: Given) -> JSONResponse:
     """Who asks, as the audit trail will name them."""
     actor = who_asks(request, given)
-    return JSONResponse({"name": actor.name, "role": actor.role.value, "keys": _has_keys(given)})
+    return JSONResponse({"name": actor.name, "role": actor.role.value, "unit": actor.unit, "keys": _has_keys(given)})
 
 
 @router.post("/session", responses=answers(Who, 401, 422))
@@ -26,7 +26,7 @@ def come_in(request: Request, asked: SessionRequest, given: Given) -> JSONRespon
     actor = given.keys.actor(asked.key) if given.keys is not None else None
     if given.keys is None or actor is None:
         raise Problem(401, "key-unknown", "this is not a key of this installation")
-    answer = JSONResponse({"name": actor.name, "role": actor.role.value, "keys": True})
+    answer = JSONResponse({"name": actor.name, "role": actor.role.value, "unit": actor.unit, "keys": True})
     answer.set_cookie(
         COOKIE,
         given.keys.open_session(actor),
@@ -44,7 +44,7 @@ def leave(request: Request, given: Given) -> JSONResponse:
     token = request.cookies.get(COOKIE)
     if token and given.keys is not None:
         given.keys.close_session(token)
-    answer = JSONResponse({"name": "", "role": "", "keys": _has_keys(given)})
+    answer = JSONResponse({"name": "", "role": "", "unit": None, "keys": _has_keys(given)})
     answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
     return answer
 

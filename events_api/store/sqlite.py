@@ -248,6 +248,9 @@ def _conditions(wanted: Wanted) -> tuple[list[str], list[object]]:
         if among:
             conditions.append(f"{column} IN ({_marks(among)})")
             values += among
+    if wanted.units:
+        conditions.append(f"json_extract(body, '$.unit') IN ({_marks(wanted.units)})")
+        values += wanted.units
     if wanted.cameras:
         marks = _marks(wanted.cameras)
         conditions.append(f"id IN (SELECT case_id FROM case_cameras WHERE camera IN ({marks}))")  # noqa: S608 - marks

@@ -9,9 +9,10 @@ import pytest
 
 from citybrain.clock import ManualClock
 from citybrain.errors import UsageError
-from events_api.security import SESSION_LASTS, Keys, Role
+from events_api.security import SESSION_LASTS, Actor, Keys, Role
 from tests.services.api_city import START, City, case, serving
 
+UNIT = "traffic police"
 ACT = f"/v1/cases/{case(1).id}/actions"
 
 
@@ -26,7 +27,7 @@ def city(tmp_path):
 @pytest.fixture
 def keyed(city):
     """A client and a token for each role."""
-    tokens = {role: city.keys.add(f"{role}-desk", role) for role in Role}
+    tokens = {role: city.keys.add(f"{role}-desk", role, unit=UNIT if role is Role.FIELD else None) for role in Role}
     city.file(case(1))
     with serving(city.app()) as url, httpx.Client(base_url=url, timeout=20) as http:
         while city.store.cursor() == 0:
@@ -39,9 +40,9 @@ def bearer(token: str) -> dict[str, str]:
 
 
 ALLOWED = {
-    ("GET", "/v1/cases"): {"viewer", "operator", "engineer", "platform"},
-    ("GET", f"/v1/cases/{case(1).id}"): {"viewer", "operator", "engineer", "platform"},
-    ("GET", f"/v1/cases/{case(1).id}/timeline"): {"viewer", "operator", "engineer"},
+    ("GET", "/v1/cases"): {"viewer", "operator", "engineer", "platform", "field"},
+    ("GET", f"/v1/cases/{case(1).id}"): {"viewer", "operator", "engineer", "platform", "field"},
+    ("GET", f"/v1/cases/{case(1).id}/timeline"): {"viewer", "operator", "engineer", "field"},
     ("GET", "/v1/events"): {"viewer", "operator", "engineer", "platform"},
     ("GET", "/v1/cameras"): {"viewer", "operator", "engineer"},
     ("GET", "/v1/cameras/gd-0001"): {"viewer", "operator", "engineer"},
@@ -52,8 +53,8 @@ ALLOWED = {
     ("GET", "/v1/dispatch/dead-letters"): {"operator", "engineer"},
     ("POST", "/v1/dispatch/dead-letters/x/resend"): {"engineer"},
     ("POST", "/v1/cameras/gd-0001/view"): {"engineer"},
-    ("POST", ACT): {"operator", "engineer"},
-    ("GET", "/v1/session"): {"viewer", "operator", "engineer", "platform"},
+    ("POST", ACT): {"operator", "engineer", "field"},
+    ("GET", "/v1/session"): {"viewer", "operator", "engineer", "platform", "field"},
 }
 
 
@@ -65,6 +66,22 @@ def test_each_role_may_do_what_it_is_for_and_no_more(keyed):
         for role, token in tokens.items():
             status = http.request(method, path, headers=bearer(token), **body).status_code
             assert (status not in (401, 403)) == (role.value in roles), (path, role, status)
+
+
+def test_a_field_key_sees_and_handles_its_units_cases_alone(city, keyed):
+    http, tokens = keyed
+    mine = bearer(tokens[Role.FIELD])
+    city.file(case(2, unit=UNIT), case(3, unit="parks"))
+    while city.store.case(case(3).id) is None:
+        city.pipeline.wait(timedelta(milliseconds=20))
+    assert [each["id"] for each in http.get("/v1/cases?unit=parks", headers=mine).json()["items"]] == [case(2).id]
+    for path in (f"/v1/cases/{case(3).id}", f"/v1/cases/{case(3).id}/timeline"):
+        assert http.get(path, headers=mine).json()["type"] == "/docs#no-such-case"
+    with city.obeying():
+        for n, action, status in ((2, "handle", 200), (2, "reject", 403), (2, "close", 403), (3, "handle", 404)):
+            asked = {"action": action, "reason": "not_there"}
+            assert http.post(f"/v1/cases/{case(n).id}/actions", json=asked, headers=mine).status_code == status, action
+    assert [act.actor for act in city.acts] == ["field-desk"]
 
 
 def test_every_route_under_v1_is_behind_a_key(city, keyed):
@@ -110,7 +127,7 @@ def test_a_browser_comes_in_with_a_session_and_leaves(keyed):
     assert {"HttpOnly", "SameSite=strict"} <= set(cookie.split("; "))
     assert tokens[Role.VIEWER] not in cookie
     assert http.get("/v1/cases").status_code == 200
-    assert http.get("/v1/session").json() == {"name": "viewer-desk", "role": "viewer", "keys": True}
+    assert http.get("/v1/session").json() == {"name": "viewer-desk", "role": "viewer", "unit": None, "keys": True}
     session = http.cookies["citybrain_session"]
     http.delete("/v1/session")
     assert http.get("/v1/cases", headers={"cookie": f"citybrain_session={session}"}).status_code == 401
@@ -194,6 +211,13 @@ def test_a_key_is_kept_as_its_hash_for_the_owner_of_the_file_alone(keys, tmp_pat
 def test_a_key_needs_a_plain_name(keys, name):
     with pytest.raises(UsageError, match="expected a key's name"):
         keys.add(name, Role.VIEWER)
+
+
+def test_a_field_key_names_its_unit_and_no_other_key_does(keys):
+    for role, unit in ((Role.FIELD, None), (Role.FIELD, ""), (Role.OPERATOR, UNIT)):
+        with pytest.raises(UsageError, match="--unit"):
+            keys.add("li", role, unit=unit)
+    assert keys.actor(keys.add("li", Role.FIELD, unit=UNIT)) == Actor("li", Role.FIELD, UNIT)
 
 
 def test_a_name_is_given_once(keys):
