@@ -14,13 +14,16 @@ from citybrain.domain.camera import Camera
 from citybrain.errors import UsageError
 from citybrain.ports import Bus, EvidenceStore, HotStore
 from events_api import problems
+from events_api.audit import AuditTrail
 from events_api.camera_overview import CameraOverview
 from events_api.feed import Feed
 from events_api.guard import Guard, is_loopback
+from events_api.limits import Limits
 from events_api.parts import Parts
 from events_api.ports import CaseStore, DeadLetters, SceneInfo
 from events_api.projector import Projector
 from events_api.registry import Registry
+from events_api.routes import audit as audit_routes
 from events_api.routes import cameras as camera_routes
 from events_api.routes import cases, configuration, dispatch, events, health, overview, page, session
 from events_api.routes import evidence as evidence_routes
@@ -43,6 +46,8 @@ def create_app(
     dead_letters: DeadLetters | None = None,
     dispatch_secret: str | None = None,
     figures: Callable[[], Mapping[str, float]] = dict,
+    trail: AuditTrail | None = None,
+    limits: Limits | None = None,
     host: str = "127.0.0.1",
 ) -> FastAPI:
     """The ASGI application for a server on `host`; its lifespan runs the projector. The caller closes the ports.
@@ -68,6 +73,8 @@ def create_app(
         figures=figures,
         projector=Projector(bus, store, announce=feed.announce_from),
         feed=feed,
+        trail=trail or AuditTrail(None, clock=clock or SystemClock()),
+        limits=limits or Limits(clock or SystemClock()),
     )
     app = FastAPI(
         title="citybrain",
@@ -98,6 +105,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
 def _v1() -> APIRouter:
     router = APIRouter(prefix="/v1")
     for module in (
+        audit_routes,
         cases,
         events,
         camera_routes,

@@ -18,6 +18,7 @@ MEDIA_TYPE = "application/problem+json"
 
 
 KINDS: Mapping[str, str] = {
+    "audit-unavailable": "It cannot be noted who does this, and what cannot be noted is not done.",
     "bad-cursor": "The cursor is none that this API gave.",
     "bad-signature": "The Standard Webhooks headers do not fit the body, the secret or the hour.",
     "body-too-large": "The body is larger than `limit` bytes.",
@@ -40,6 +41,7 @@ KINDS: Mapping[str, str] = {
     "picture-gone": "A case names this picture or clip, but it is no longer kept.",
     "range-beyond-end": "The range asked for lies beyond the end.",
     "role-too-small": "The key's role does not allow this.",
+    "too-many-requests": "Too many requests of the kind `limit`; `Retry-After` says when the next one may come.",
     "too-many-streams": "No more streams can be opened now.",
     "unknown-host": "The Host header names another server: a sign of DNS rebinding.",
     "view-behind": "The case view has not caught up yet; try again in a moment.",
