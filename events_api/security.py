@@ -140,6 +140,11 @@ class Keys:
         with self._changing(self._sessions) as sessions:
             sessions[:] = [each for each in sessions if each["hash"] != digest]
 
+    def close_sessions(self, name: str) -> None:
+        """End every session of this key: on a telephone that was lost, on a machine of others."""
+        with self._changing(self._sessions) as sessions:
+            sessions[:] = [each for each in sessions if each["key"] != name]
+
     def session(self, token: str) -> Actor | None:
         """Whose session that is, while it lasts and its key is there. A key made anew under an old name opens none."""
         digest, now = _hash(token), self._clock.now()

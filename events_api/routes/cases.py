@@ -16,7 +16,8 @@ from citybrain.domain.case import ALLOWED, CaseAction, CaseState, allowed_action
 from citybrain.domain.command import Act
 from citybrain.wire import COMMANDS, write_command
 from events_api.cursors import page_cursor, page_key
-from events_api.parts import CaseReader, Given, OnTheSpot, Parts, TimelineReader
+from events_api.limits import Limited
+from events_api.parts import CaseReader, Given, OnTheSpot, Parts, TimelineReader, audit, limit
 from events_api.ports import Fields, StoredEvent, Wanted
 from events_api.problems import Problem
 from events_api.schemas import ActionAnswer, ActionRequest, CasePage, ShownCase, Timeline, answers
@@ -89,7 +90,7 @@ def timeline(id: str, given: Given, actor: TimelineReader) -> JSONResponse:
 
 
 @router.post(
-    "/cases/{id:path}/actions", responses=answers(ActionAnswer, 404, 409, 422) | {202: {"model": ActionAnswer}}
+    "/cases/{id:path}/actions", responses=answers(ActionAnswer, 404, 409, 422, 429) | {202: {"model": ActionAnswer}}
 )
 async def act(
     id: str,
@@ -99,6 +100,7 @@ async def act(
     idempotency_key: Annotated[str | None, Header(max_length=256)] = None,
 ) -> JSONResponse:
     """Confirm, reject, … 200 when it has taken effect, 202 when that takes longer than three seconds."""
+    limit(given, actor, Limited.ACTION)
     case = _seen_by(actor, id, await asyncio.to_thread(given.store.case, id))
     if actor.unit is not None and asked.action not in FIELD_ACTIONS:
         may = ", ".join(each.value for each in CaseAction if each in FIELD_ACTIONS)
@@ -109,6 +111,9 @@ async def act(
     command, repeated = await asyncio.to_thread(_command_id, given, case, asked, actor.name, idempotency_key)
     if repeated is None:
         check_possible(case, asked.action)
+        await asyncio.to_thread(
+            audit, given, actor, "case.action", id, action=asked.action.value, reason=asked.reason, command=command
+        )
         await asyncio.to_thread(
             put, given, case, asked.action, id=command, actor=actor.name, reason=asked.reason, note=asked.note
         )

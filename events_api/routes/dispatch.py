@@ -17,11 +17,12 @@ from citybrain.clock import iso
 from citybrain.domain.case import CaseAction, CaseState
 from citybrain.signing import verify
 from citybrain.wire import CASE_EVENTS
-from events_api.parts import Engineer, Given, Operator, Parts
+from events_api.parts import Engineer, Given, Operator, Parts, address_of, audit
 from events_api.ports import Fields
 from events_api.problems import Problem
 from events_api.routes.cases import check_possible, no_case, put
 from events_api.schemas import PROBLEM, CallbackAnswer, CallbackRequest, DeadLetterList, answers
+from events_api.security import Actor, Role
 
 router = APIRouter(tags=["dispatch"])
 _log = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ _ACTIONS = {
 }
 _REACHED = {CaseAction.HANDLE: CaseState.HANDLING, CaseAction.VERIFY: CaseState.VERIFYING}
 _CATCH_UP = timedelta(seconds=3)
+_REFUSED_AGAIN = timedelta(minutes=1)
 
 
 @router.post(
@@ -46,10 +48,13 @@ async def callback(request: Request, given: Given) -> JSONResponse:
     """Signed as Standard Webhooks says, with the dispatch secret; a repeat under one webhook-id is harmless."""
     if given.dispatch_secret is None:
         raise Problem(403, "no-dispatch-secret", "callbacks need a dispatch secret, and none is configured")
-    body = await request.body()
+    body, desk = await request.body(), Actor("dispatch", Role.PLATFORM, address=address_of(request))
     try:
         message_id = verify(given.dispatch_secret, request.headers, body, now=given.clock.now())
     except ValueError as error:
+        await asyncio.to_thread(
+            audit, given, desk, "dispatch.callback", "signature", outcome="refused", once_within=_REFUSED_AGAIN
+        )
         raise Problem(401, "bad-signature", str(error)) from None
     said = _read(body)
     case = await _case(given, said.case)
@@ -58,6 +63,7 @@ async def callback(request: Request, given: Given) -> JSONResponse:
     if action is None or await asyncio.to_thread(_is_done, given, case, action, command):
         return JSONResponse({"command": None}, status_code=202)
     check_possible(case, action)
+    await asyncio.to_thread(audit, given, desk, "dispatch.callback", case["id"], status=said.status, command=command)
     reason = said.note[:200] or f"{said.status} by the dispatch system"
     await asyncio.to_thread(put, given, case, action, id=command, actor="dispatch", reason=reason, note=said.note)
     return JSONResponse({"command": command}, status_code=202)
@@ -86,6 +92,7 @@ def dead_letters(given: Given, _: Operator, limit: Annotated[int, Query(ge=1, le
 )
 def resend(id: str, given: Given, actor: Engineer) -> PlainResponse:
     """Send it once more, under the id it always had."""
+    audit(given, actor, "dead-letter.resent", id)
     if given.dead_letters is None or not given.dead_letters.resend(id):
         raise Problem(404, "no-such-dead-letter", f"there is no dead letter {id[:80]!r}")
     _log.info("%s sends dead letter %s again", actor.name, id)

@@ -7,7 +7,7 @@ import logging
 from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse, Response
 
-from events_api.parts import Engineer, Given
+from events_api.parts import Engineer, Given, audit
 from events_api.problems import Problem
 from events_api.schemas import PROBLEM
 
@@ -21,6 +21,7 @@ def accept(id: str, given: Given, actor: Engineer) -> PlainTextResponse:
     """Take what the camera shows now for its view. Look at its zones first: they stay where they are in the picture."""
     if id not in given.cameras:
         raise Problem(404, "no-such-camera", f"there is no camera {id[:80]!r}")
+    audit(given, actor, "camera.view-accepted", id)
     # Empty is how people say it: whoever looks through the camera finds it within seconds and learns the view anew.
     given.hot.put(f"baseline/{id}", b"")
     _log.info("%s accepts the view of camera %s", actor.name, id)
