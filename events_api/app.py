@@ -16,6 +16,7 @@ from citybrain.ports import Bus, EvidenceStore, HotStore
 from events_api import problems
 from events_api.audit import AuditTrail
 from events_api.camera_overview import CameraOverview
+from events_api.drawing import Rehearsal, ZoneFiles
 from events_api.feed import Feed
 from events_api.guard import Guard, is_loopback
 from events_api.limits import Limits
@@ -25,7 +26,7 @@ from events_api.projector import Projector
 from events_api.registry import Registry
 from events_api.routes import audit as audit_routes
 from events_api.routes import cameras as camera_routes
-from events_api.routes import cases, configuration, dispatch, events, health, overview, page, session
+from events_api.routes import cases, configuration, dispatch, events, health, overview, page, photos, session, zones
 from events_api.routes import evidence as evidence_routes
 from events_api.routes import views as view_routes
 from events_api.security import Keys
@@ -48,6 +49,8 @@ def create_app(
     figures: Callable[[], Mapping[str, float]] = dict,
     trail: AuditTrail | None = None,
     limits: Limits | None = None,
+    zone_files: ZoneFiles | None = None,
+    rehearsal: Rehearsal | None = None,
     host: str = "127.0.0.1",
 ) -> FastAPI:
     """The ASGI application for a server on `host`; its lifespan runs the projector. The caller closes the ports.
@@ -75,6 +78,8 @@ def create_app(
         feed=feed,
         trail=trail or AuditTrail(None, clock=clock or SystemClock()),
         limits=limits or Limits(clock or SystemClock()),
+        zone_files=zone_files,
+        rehearsal=rehearsal,
     )
     app = FastAPI(
         title="citybrain",
@@ -108,11 +113,13 @@ def _v1() -> APIRouter:
         audit_routes,
         cases,
         events,
+        zones,  # before cameras, whose ids take every path
         camera_routes,
         view_routes,
         overview,
         configuration,
         evidence_routes,
+        photos,
         dispatch,
         session,
     ):

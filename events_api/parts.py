@@ -24,6 +24,7 @@ from citybrain.domain.camera import Camera
 from citybrain.ports import Bus, EvidenceStore, HotStore
 from events_api.audit import AuditTrail
 from events_api.camera_overview import CameraOverview
+from events_api.drawing import Rehearsal, ZoneFiles
 from events_api.feed import Feed
 from events_api.limits import Limited, Limits
 from events_api.ports import CaseStore, DeadLetters, SceneInfo
@@ -58,6 +59,8 @@ class Parts:
     feed: Feed
     trail: AuditTrail
     limits: Limits
+    zone_files: ZoneFiles | None = None
+    rehearsal: Rehearsal | None = None
 
     @property
     def cameras(self) -> Mapping[str, Camera]:

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
+from fastapi import FastAPI, Request, WebSocket
+from fastapi.exceptions import RequestValidationError, ValidationException, WebSocketRequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 
 _log = logging.getLogger(__name__)
 
@@ -31,7 +32,10 @@ KINDS: Mapping[str, str] = {
     "key-needed": "This needs a key, and none or a wrong one was given.",
     "key-unknown": "This is not a key of this installation.",
     "no-dispatch-secret": "Callbacks are verified, and no secret is configured to verify them with.",
+    "no-photo": "The body is no photograph that can be taken: JPEG or PNG, of bounded size, undamaged.",
     "no-picture": "The camera has no picture yet.",
+    "no-rehearsal": "This installation keeps no looks that could be judged again.",
+    "no-room": "There is no room for pictures now; it can be sent again later.",
     "no-such-camera": "No camera has this id.",
     "no-such-case": "No case has this id.",
     "no-such-dead-letter": "No dead letter has this id.",
@@ -40,11 +44,17 @@ KINDS: Mapping[str, str] = {
     "picture-altered": "The picture or clip no longer fits its hash and is not shown.",
     "picture-gone": "A case names this picture or clip, but it is no longer kept.",
     "range-beyond-end": "The range asked for lies beyond the end.",
+    "rehearsal-busy": "Another preview is running; one at a time.",
+    "rehearsal-too-long": "The preview did not come to an end in time.",
+    "revision-needed": "What is replaced must be named with If-Match.",
     "role-too-small": "The key's role does not allow this.",
     "too-many-requests": "Too many requests of the kind `limit`; `Retry-After` says when the next one may come.",
     "too-many-streams": "No more streams can be opened now.",
     "unknown-host": "The Host header names another server: a sign of DNS rebinding.",
     "view-behind": "The case view has not caught up yet; try again in a moment.",
+    "zones-changed": "The camera's entry was changed meanwhile; `revision` is what it is now.",
+    "zones-not-writable": "The file of this camera cannot be written from here; the detail says why.",
+    "zones-refused": "With these zones the configuration would have faults: `faults` names them, and nothing is written.",
 }
 """Every kind of problem; `type` refers to its place in /docs. What HTTP itself says well enough is about:blank."""
 
@@ -84,8 +94,8 @@ def install(app: FastAPI) -> None:
     """Answer every error of the app with a problem document."""
 
     @app.exception_handler(Problem)
-    async def _problem(request: Request, error: Problem) -> JSONResponse:
-        return document(error, request.url.path)
+    async def _problem(request: HTTPConnection, error: Problem) -> JSONResponse:
+        return await _answered(request, error)
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> JSONResponse:
@@ -97,16 +107,25 @@ def install(app: FastAPI) -> None:
         return document(Problem(error.status_code, slug, detail, headers=error.headers), request.url.path)
 
     @app.exception_handler(RequestValidationError)
-    async def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+    @app.exception_handler(WebSocketRequestValidationError)
+    async def _invalid(request: HTTPConnection, error: ValidationException) -> JSONResponse:
         faults = [_fault(each) for each in error.errors()]
         detail = "; ".join(f"{fault['field']}: {fault['message']}" for fault in faults[:3])
-        return document(Problem(422, "invalid-request", detail, more={"errors": faults}), request.url.path)
+        return await _answered(request, Problem(422, "invalid-request", detail, more={"errors": faults}))
 
     @app.exception_handler(Exception)
     async def _unforeseen(request: Request, error: Exception) -> JSONResponse:
         # What went wrong goes to the log, not to the caller: it may name paths or addresses.
         _log.error("%s %s failed: %s", request.method, request.url.path, type(error).__name__)
         return document(Problem(500, "internal-error", "the server failed; its log says why"), request.url.path)
+
+
+async def _answered(asked: HTTPConnection, problem: Problem) -> JSONResponse:
+    """The answer; one who wanted to open a socket gets it instead of that."""
+    answer = document(problem, asked.url.path)
+    if isinstance(asked, WebSocket):
+        await asked.send_denial_response(answer)
+    return answer
 
 
 def _fault(each: Mapping[str, Any]) -> dict[str, Any]:

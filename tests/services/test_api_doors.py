@@ -53,6 +53,10 @@ ALLOWED = {
     ("GET", "/v1/dispatch/dead-letters"): {"operator", "engineer"},
     ("POST", "/v1/dispatch/dead-letters/x/resend"): {"engineer"},
     ("POST", "/v1/cameras/gd-0001/view"): {"engineer"},
+    ("GET", "/v1/cameras/gd-0001/zones"): {"engineer"},
+    ("PUT", "/v1/cameras/gd-0001/zones"): {"engineer"},
+    ("POST", "/v1/cameras/gd-0001/zones/preview"): {"engineer"},
+    ("POST", "/v1/photos"): {"operator", "engineer", "field"},
     ("POST", ACT): {"operator", "engineer", "field"},
     ("GET", "/v1/session"): {"viewer", "operator", "engineer", "platform", "field"},
 }
