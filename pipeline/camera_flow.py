@@ -10,6 +10,7 @@ from citybrain.domain.camera import Camera, Zone
 from citybrain.domain.detection import Detection, Detections, Usable
 from citybrain.domain.episode import ChangeKind, EpisodeChange, Evidence
 from citybrain.domain.geometry import Homography
+from citybrain.domain.locality import locality_of
 from citybrain.domain.observation import Verdict
 from pipeline import ledger as entries
 from pipeline.episode import Episode, advance, begin, confirm_if_due
@@ -116,13 +117,6 @@ def pending(state: CameraState, scene: str) -> int:
         if key.partition("/")[0] == scene
         for held in watch.held.values()
     )
-
-
-def locality_of(camera: Camera, zone: Zone) -> str:
-    """The key that everything which may be the same problem shares: the shared place, the grid cell, or the camera."""
-    if zone.place:
-        return f"place:{zone.place}"
-    return f"cell:{camera.grid_cell}" if camera.grid_cell else f"camera:{camera.id}"
 
 
 def _set_aside(gone: Mapping[str, Watch], ledgers: dict[str, Ledger]) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal, Protocol
 
-from citybrain.domain.command import Act, Command, Configured, Delivered, Filmed, Tick
+from citybrain.domain.command import Act, Command, Configured, Delivered, Filmed, Reported, Silenced, Tick
 from citybrain.domain.detection import Detections
 from citybrain.errors import Unreadable
 from citybrain.wire import COMMANDS, DETECTIONS, read_command, read_detections
@@ -15,10 +15,12 @@ from pipeline.camera_flow import CameraState, advance_camera, let_go
 from pipeline.cases.actions import act
 from pipeline.cases.episodes import advance_episode, withdraw
 from pipeline.cases.notices import delivered, filmed
-from pipeline.cases.passing import tick
+from pipeline.cases.passing import release, tick
 from pipeline.cases.records import LocalityState, Told
+from pipeline.cases.reports import report
 from pipeline.city import City
 from pipeline.scene import Scene
+from pipeline.silences import Silences, silenced
 
 
 class States(Protocol):
@@ -31,6 +33,8 @@ class States(Protocol):
     def locality(self, key: str) -> LocalityState: ...
 
     def localities(self) -> Iterable[str]: ...
+
+    def silences(self) -> Silences: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,7 @@ class Effects:
 
     cameras: dict[str, CameraState] = field(default_factory=dict)
     localities: dict[str, LocalityState] = field(default_factory=dict)
+    silences: Silences | None = None
     told: list[Told] = field(default_factory=list)
     set_aside: list[SetAside] = field(default_factory=list)
 
@@ -75,16 +80,19 @@ class Pipeline:
             return Effects(set_aside=[SetAside("unknown", f"no camera {seen.camera!r} is configured")])
         state, changes = advance_camera(states.camera(seen.camera), seen, camera, self._scenes)
         effects = Effects(cameras={seen.camera: state})
+        city = self._as_of(states.silences())
         for change in changes:
-            self._locality(change.locality, states, effects, partial(advance_episode, change=change, city=self.city))
+            self._locality(change.locality, states, effects, partial(advance_episode, change=change, city=city))
         return effects
 
     def _command(self, command: Command, states: States) -> Effects:
-        effects = Effects()
+        effects, city = Effects(), self._as_of(states.silences())
         match command:
             case Tick():
                 for key in states.localities():
-                    self._locality(key, states, effects, partial(tick, at=command.at, city=self.city))
+                    self._locality(key, states, effects, partial(tick, at=command.at, city=city))
+            case Silenced():
+                self._silenced(command, states, effects)
             case Configured():
                 for key in states.known_cameras():
                     before = states.camera(key)
@@ -96,15 +104,44 @@ class Pipeline:
                     self._locality(key, states, effects, withdrawn)
             case Delivered():
                 self._locality(command.locality, states, effects, partial(delivered, command=command))
-            case Act() | Filmed():
-                was = states.locality(command.locality)
-                now, told, why = act(was, command) if isinstance(command, Act) else filmed(was, command)
-                if now is not was:
-                    effects.localities[command.locality] = now
-                effects.told += told
-                if why:
-                    effects.set_aside.append(SetAside("refused", why))
+            case Act():
+                self._asked(command.locality, states, effects, partial(act, command=command, city=city))
+            case Filmed():
+                self._asked(command.locality, states, effects, partial(filmed, command=command))
+            case Reported():
+                self._asked(command.locality, states, effects, partial(report, command=command, city=city))
         return effects
+
+    def _silenced(self, command: Silenced, states: States, effects: Effects) -> None:
+        """A silence made or ended; what none holds back any more is told at once."""
+        silences, why = silenced(states.silences(), command)
+        if why:
+            effects.set_aside.append(SetAside("refused", why))
+            return
+        effects.silences, city = silences, self._as_of(silences)
+        for key in states.localities():
+            release_all = partial(release, at=command.at, city=city, cause=command.id)
+            self._locality(key, states, effects, release_all)
+
+    def _as_of(self, silences: Silences) -> City:
+        """The city with the silences that people made."""
+        return replace(self.city, silences=silences) if silences else self.city
+
+    @staticmethod
+    def _asked(
+        key: str,
+        states: States,
+        effects: Effects,
+        answer: Callable[[LocalityState], tuple[LocalityState, list[Told], str]],
+    ) -> None:
+        """What may be refused, for the reason that the answer gives."""
+        before = states.locality(key)
+        after, told, why = answer(before)
+        if after is not before:
+            effects.localities[key] = after
+        effects.told += told
+        if why:
+            effects.set_aside.append(SetAside("refused", why))
 
     @staticmethod
     def _locality(

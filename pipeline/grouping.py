@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,6 +10,7 @@ from datetime import datetime, timedelta
 from citybrain.domain.case import Case
 from citybrain.domain.episode import EpisodeChange
 from citybrain.domain.geometry import Box, Point, metres_between
+from pipeline.pace import Pace
 from pipeline.scene import Grouping
 
 SAME_SPOT = 0.5
@@ -17,7 +19,10 @@ SAME_SPOT = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """One camera's episode in a case: where, since when, whether it is still there, and whether it can be seen."""
+    """One camera's episode in a case: where, since when, whether it is still there, and whether it can be seen.
+
+    A sensor's is one too, without a camera. What people report is none: nobody would tell when it is over.
+    """
 
     camera: str
     began_at: datetime
@@ -30,23 +35,33 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class CaseRecord:
-    """A case with what is needed to join, judge and tell it: its sightings by place, and what was done to it."""
+    """A case with what is needed to join, judge and tell it: its sightings by place, and what was done to it.
+
+    `notice` is the version of the case by which the dispatch system is told of it for the first time.
+    """
 
     case: Case
     sightings: Mapping[str, Sighting]
     dispatch: bool
     done: tuple[str, ...] = ()
     rejected_at: datetime | None = None
+    notice: int = 1
+    pace: Pace = Pace()
 
     @property
     def present(self) -> bool:
         return any(sighting.open for sighting in self.sightings.values())
 
 
-def same_problem(record: CaseRecord, change: EpisodeChange, *, per_object: bool, grouping: Grouping) -> bool:
-    """Whether the episode that began is the problem of this case."""
+def same_problem(
+    record: CaseRecord, change: EpisodeChange, *, location: Point | None, per_object: bool, grouping: Grouping
+) -> bool:
+    """Whether the episode that began is the problem of this case; `location` is about where, its camera's if need be."""
     if record.case.scene != change.scene:
         return False
+    if not record.case.cameras:
+        # Only reports tell of it so far: the first camera that sees such a thing near sees that one.
+        return metres_from(record, location, per_object=per_object) <= grouping.reach_m
     return change.place in record.sightings or (
         any(
             _same_place(sighting, change, per_object=per_object, grouping=grouping)
@@ -70,6 +85,18 @@ def same_spot(record: CaseRecord, change: EpisodeChange, *, per_object: bool) ->
         and sighting.box.overlap(change.box) >= SAME_SPOT
         for sighting in record.sightings.values()
     )
+
+
+def metres_from(record: CaseRecord, location: Point | None, *, per_object: bool) -> float:
+    """How far a location lies from the case, as far as a report can tell; infinitely, when nothing says that they are near."""
+    known = [each.ground for each in record.sightings.values() if each.ground]
+    known += [record.case.location] if record.case.location and not known else []
+    if not per_object and (location is None or not known or record.case.locality.startswith("place:")):
+        # All that is kept together lies in one cell or at one place: for water on a road that is near enough.
+        return 0.0
+    if location is None:
+        return math.inf
+    return min((metres_between(each, location) for each in known), default=math.inf)
 
 
 def latest(records: Iterable[CaseRecord]) -> CaseRecord | None:

@@ -58,10 +58,17 @@ class CaseTerms(Section):
 
 class Grouping(Section):
     """When two views are of one problem: within `radius_m` of each other on the ground, or, where a shared place was not
-    surveyed, things that came to stand there within `same_arrival` of each other."""
+    surveyed, things that came to stand there within `same_arrival` of each other. What somebody reports is as exact as the
+    telephone that says where it stands: `report_within_m`."""
 
     radius_m: float = Field(default=6.0, gt=0, le=1000)
     same_arrival: Duration = timedelta(seconds=20)
+    report_within_m: float = Field(default=50.0, gt=0, le=1000)
+
+    @property
+    def reach_m(self) -> float:
+        """How far a report may lie from the problem that it is about."""
+        return max(self.radius_m, self.report_within_m)
 
 
 class SceneTest(Section):

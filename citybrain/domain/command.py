@@ -48,8 +48,8 @@ class Absorb:
 class Reported:
     """Somebody else than a camera tells of a problem of a scene at a location: hotline, inspector or sensor.
 
-    `place` names the spot where it has a name (`sensor/<id>`), else it is made of the report's id. `ended`: a sensor says that
-    it is over.
+    `place` names the spot where it has a name (`sensor/<id>`), else it is made of the report's id. `label` says what was found:
+    a sensor's kind, or that somebody reported it. `ended`: a sensor says that it is over.
     """
 
     id: str
@@ -62,6 +62,7 @@ class Reported:
     actor: str
     at: datetime
     evidence: tuple[Evidence, ...] = ()
+    label: str = "report"
     ended: bool = False
 
 

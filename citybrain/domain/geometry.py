@@ -9,6 +9,8 @@ from dataclasses import dataclass
 Point = tuple[float, float]
 
 _GRID = 48  # cells a side when a polygon is sampled; the share of a zone is then right to about 1 %
+_EARTH_RADIUS_M = 6_371_008.8  # the mean radius R1 of the IUGG
+_METRES_PER_DEGREE = math.radians(_EARTH_RADIUS_M)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +173,24 @@ def metres_between(a: Point, b: Point) -> float:
     mean = math.radians((a[1] + b[1]) / 2)
     east = math.radians(b[0] - a[0]) * math.cos(mean)
     north = math.radians(b[1] - a[1])
-    return 6_371_008.8 * math.hypot(east, north)  # mean Earth radius R1, IUGG
+    return _EARTH_RADIUS_M * math.hypot(east, north)
+
+
+def metres_to_area(location: Point, corners: Sequence[Point]) -> float:
+    """How far a (longitude, latitude) lies from the area that the corners enclose in metres; 0 inside of it."""
+    # The street seen from the location: metres east and north of it, so that it is the origin itself.
+    east = math.cos(math.radians(location[1])) * _METRES_PER_DEGREE
+    around = [((lon - location[0]) * east, (lat - location[1]) * _METRES_PER_DEGREE) for lon, lat in corners]
+    edges = _edges(around)
+    crossings = sum((ay > 0) != (by > 0) and (bx - ax) * -ay / (by - ay) + ax > 0 for (ax, ay), (bx, by) in edges)
+    return 0.0 if crossings % 2 else min(_from_origin(a, b) for a, b in edges)
+
+
+def _from_origin(a: Point, b: Point) -> float:
+    along = (b[0] - a[0], b[1] - a[1])
+    length = along[0] ** 2 + along[1] ** 2
+    step = min(1.0, max(0.0, -(a[0] * along[0] + a[1] * along[1]) / length)) if length else 0.0
+    return math.hypot(a[0] + step * along[0], a[1] + step * along[1])
 
 
 def _edges(points: Sequence[Point]) -> list[tuple[Point, Point]]:

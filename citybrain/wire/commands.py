@@ -96,6 +96,7 @@ def _fields(command: Command) -> dict[str, Any]:
                 "report": report_fields(command.report),
                 "actor": command.actor,
                 "evidence": [evidence_fields(each) for each in command.evidence],
+                "label": command.label,
                 "ended": command.ended,
             }
         case LookAgain():
@@ -200,6 +201,7 @@ def _reported(fields: Fields, id: str, at: datetime) -> Reported:
         actor=need(fields, "actor", str),
         at=at,
         evidence=_evidence(fields),
+        label=maybe(fields, "label", str) or "report",
         ended=flag(fields, "ended", default=False),
     )
 

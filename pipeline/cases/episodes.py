@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from citybrain.domain.case import Case, CaseEventType, CaseState
+from citybrain.domain.case import Case, CaseEventType, CaseState, Origin
+from citybrain.domain.command import Reported
 from citybrain.domain.episode import ChangeKind, EpisodeChange
-from citybrain.domain.geometry import metres_between
+from citybrain.domain.geometry import Point, metres_between
 from pipeline.cases.records import (
     LocalityState,
     Told,
@@ -19,8 +20,9 @@ from pipeline.cases.records import (
     with_evidence,
 )
 from pipeline.city import City, unwatched
-from pipeline.dispatch import Spot, decide
-from pipeline.grouping import CaseRecord, Sighting, latest, same_problem, same_spot
+from pipeline.dispatch import decide
+from pipeline.grouping import CaseRecord, Sighting, latest, metres_from, same_problem, same_spot
+from pipeline.routes import Spot
 from pipeline.scene import Scene
 
 
@@ -51,7 +53,7 @@ def withdraw(
         why = {
             place: reason
             for place, sighting in record.sightings.items()
-            if sighting.open and (reason := unwatched(city, record.case.scene, place, locality=key))
+            if sighting.open and sighting.camera and (reason := unwatched(city, record.case.scene, place, locality=key))
         }
         if not why:
             continue
@@ -75,29 +77,39 @@ def _began(state: LocalityState, change: EpisodeChange, city: City) -> tuple[Loc
     if any(record.case.id == identity or _knows(record, change) for record in state.records):
         return state, []  # said before
     per_object = scene.rule.per_object
+    location = change.ground or city.cameras[change.camera].location
     mine = [
         index
         for index, record in enumerate(state.records)
-        if record.case.state.is_open and same_problem(record, change, per_object=per_object, grouping=scene.file.group)
+        if record.case.state.is_open
+        and same_problem(record, change, location=location, per_object=per_object, grouping=scene.file.group)
     ]
     if mine:
-        index = min(mine, key=lambda i: _distance(state.records[i], change))
+        index = min(mine, key=lambda i: _distance(state.records[i], change, location))
         record, told = _merged(state.records[index], change)
         return count(put(state, index, record), "merged"), told
     before = [record for record in state.records if same_spot(record, change, per_object=per_object)]
     quiet = scene.file.case.quiet_after_reject
     if any(record.rejected_at and change.at - record.rejected_at < quiet for record in before):
         return count(state, "suppressed:rejected before"), []
-    record, told = _filed(change, scene, city, recurrence_of=latest(before))
-    return count(LocalityState([*state.records, record], state.counts), "filed"), told
+    record, told = file_case(change, scene, city, recurrence_of=latest(before))
+    outcome = "filed:silenced" if record.case.silenced else "filed"
+    return count(LocalityState([*state.records, record], state.counts), outcome), told
 
 
-def _filed(
-    change: EpisodeChange, scene: Scene, city: City, *, recurrence_of: CaseRecord | None
+def file_case(
+    change: EpisodeChange,
+    scene: Scene,
+    city: City,
+    *,
+    recurrence_of: CaseRecord | None,
+    reported: Reported | None = None,
 ) -> tuple[CaseRecord, list[Told]]:
-    camera = city.cameras[change.camera]
+    """A case of its own, of an episode that a camera saw or that was reported."""
+    camera = city.cameras.get(change.camera)
     filed_at = max([change.at, *change.stamps.values()])
-    decision = decide(scene, Spot(camera.id, camera.grid_cell), filed_at, routes=city.routes)
+    cell = reported.grid_cell if reported else camera.grid_cell if camera else None
+    decision = decide(scene, Spot(change.camera or None, cell), filed_at, city=city)
     case = Case(
         id=case_id(change.scene, change.place, change.began_at),
         scene=scene.id,
@@ -105,16 +117,17 @@ def _filed(
         title=scene.file.title,
         severity=scene.file.case.severity,
         state=CaseState.FILED,
-        cameras=(change.camera,),
+        cameras=(change.camera,) if change.camera else (),
         zone=change.zone,
         place=change.place,
         locality=change.locality,
-        grid_cell=camera.grid_cell,
-        location=change.ground or camera.location,
+        grid_cell=cell,
+        location=change.ground or (camera.location if camera else None),
         began_at=change.began_at,
         confirmed_at=change.at,
         filed_at=filed_at,
         due_at=decision.due_at,
+        warn_at=decision.warn_at,
         label=change.label,
         confidence=change.confidence,
         observed_s=change.observed_s,
@@ -125,29 +138,37 @@ def _filed(
         unit=decision.unit,
         reason=decision.reason.value,
         note=decision.note,
+        silenced=decision.silenced,
+        actor=reported.actor if reported else "",
+        origin=reported.report.origin if reported else Origin.CAMERA,
+        reports=(reported.report,) if reported else (),
         recurrence_of=recurrence_of.case.id if recurrence_of else None,
         trial=not decision.dispatch and decision.reason.value == "trial",
         model=change.model,
         config=city.revision,
     )
-    record = CaseRecord(case, {change.place: _sighting(change)}, decision.dispatch)
-    return tell(record, case, CaseEventType.FILED, filed_at)
+    watched = reported is None or reported.report.origin is Origin.SENSOR
+    sightings = {change.place: sighting_of(change)} if watched else {}
+    record = CaseRecord(case, sightings, decision.dispatch, pace=decision.pace)
+    return tell(record, case, CaseEventType.FILED, filed_at, cause=reported.id if reported else None)
 
 
 def _merged(record: CaseRecord, change: EpisodeChange) -> tuple[CaseRecord, list[Told]]:
     case = record.case
     cameras = case.cameras if change.camera in case.cameras else (*case.cameras, change.camera)
+    again = "back again" if change.place in record.sightings else "seen by another camera"
     after = replace(
         case,
         cameras=cameras,
+        zone=case.zone or change.zone,
         confidence=max(case.confidence, change.confidence),
         evidence=with_evidence(case, change.evidence),
         present=True,
         cleared_at=None,
         unseen_since=None,
-        reason="seen by another camera" if change.place not in record.sightings else "back again",
+        reason=again if case.cameras else "seen by a camera too",
     )
-    record = replace(record, sightings={**record.sightings, change.place: _sighting(change)})
+    record = replace(record, sightings={**record.sightings, change.place: sighting_of(change)})
     return tell(record, after, CaseEventType.MERGED, change.at)
 
 
@@ -183,7 +204,8 @@ def _changed(record: CaseRecord, sighting: Sighting, change: EpisodeChange) -> t
     return tell(record, after, CaseEventType.STATUS, change.at)
 
 
-def _sighting(change: EpisodeChange) -> Sighting:
+def sighting_of(change: EpisodeChange) -> Sighting:
+    """The episode that began, as its case remembers it."""
     return Sighting(change.camera, change.began_at, change.box, change.ground, change.shared_place)
 
 
@@ -192,8 +214,12 @@ def _knows(record: CaseRecord, change: EpisodeChange) -> bool:
     return record.case.scene == change.scene and sighting is not None and sighting.began_at >= change.began_at
 
 
-def _distance(record: CaseRecord, change: EpisodeChange) -> tuple[bool, float, float]:
-    """Orders the cases an episode may belong to: its own place first, then the nearest, then the one filed last."""
-    grounds = [each.ground for each in record.sightings.values() if each.ground and change.ground]
-    nearest = min((metres_between(each, change.ground) for each in grounds if change.ground), default=0.0)
-    return change.place not in record.sightings, nearest, -record.case.filed_at.timestamp()
+def _distance(record: CaseRecord, change: EpisodeChange, location: Point | None) -> tuple[bool, bool, float, float]:
+    """Orders the cases an episode may belong to: its own place first, then those that cameras saw, then those that were
+    reported, of each the nearest, and then the one filed last."""
+    if record.case.cameras:
+        grounds = [each.ground for each in record.sightings.values() if each.ground and change.ground]
+        nearest = min((metres_between(each, change.ground) for each in grounds if change.ground), default=0.0)
+    else:
+        nearest = metres_from(record, location, per_object=True)
+    return change.place not in record.sightings, not record.case.cameras, nearest, -record.case.filed_at.timestamp()

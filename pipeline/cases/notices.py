@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from citybrain.domain.case import CaseEventType, CaseState
 from citybrain.domain.command import Delivered, Filmed
+from pipeline.cases.deadlines import RELEASED
 from pipeline.cases.records import LocalityState, Told, event_id, put, tell, with_evidence
 
 
@@ -13,14 +14,15 @@ def delivered(state: LocalityState, command: Delivered) -> tuple[LocalityState, 
     """The locality after the dispatch system took a case: only the first notice changes the case."""
     for index, record in enumerate(state.records):
         case = record.case
-        if case.id != command.case or case.posted_at is not None or command.event != event_id(case.id, 1):
+        if case.id != command.case or case.posted_at is not None or command.event != event_id(case.id, record.notice):
             continue
         stamps = dict(case.stamps) | {
-            "filed": command.committed_at,
+            RELEASED if RELEASED in case.stamps else "filed": command.committed_at,
             "posted": command.posted_at,
             "acknowledged": command.acknowledged_at,
         }
-        latency = (command.posted_at - stamps["captured"]).total_seconds()
+        captured = stamps.get("captured")  # what was reported was never captured
+        latency = (command.posted_at - captured).total_seconds() if captured else None
         after = replace(
             case,
             state=CaseState.DISPATCHED if case.state is CaseState.FILED else case.state,
