@@ -9,6 +9,7 @@ from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 
+from citybrain import map_layer
 from citybrain.configuration import did_you_mean, duration_text
 from citybrain.domain.camera import Camera, ZoneKind
 from citybrain.errors import ConfigError, Fault
@@ -153,6 +154,7 @@ def read(folder: Path) -> tuple[Configuration | None, list[Fault]]:
         scene.check_labels(list(scenes.values()), known, faults=faults)
     _check_detectors(cameras, _names(folder / "detectors"), faults)
     _check_gaps(cameras, scenes, faults)
+    map_layer.load(folder, faults=faults)
     if faults:
         return None, sorted(set(faults))
     return Configuration(folder, cameras, detectors, scenes, tables, routes, _revision(folder)), []

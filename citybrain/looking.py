@@ -20,6 +20,7 @@ from citybrain.assembly import Configuration
 from citybrain.domain.detection import Detection, Detections, Looked, Usable
 from citybrain.errors import ModelUnusable, Transient, Unreadable
 from citybrain.evidence import jpeg
+from citybrain.evidence.stamp import stamped
 from citybrain.ports import EvidenceStore, HotStore, Picture, Plane
 from citybrain.wire import write_detections
 from detectors.audit import is_audited, is_miss
@@ -34,6 +35,8 @@ log = logging.getLogger(__name__)
 
 EVIDENCE_WIDTH, EVIDENCE_QUALITY = 1280, 82
 LATEST_WIDTH, LATEST_QUALITY, LATEST_EVERY = 640, 70, timedelta(seconds=1)
+LATEST_WATCHED, WATCHED_EVERY = timedelta(milliseconds=250), timedelta(seconds=1)
+"""How often while somebody watches the camera (`watched/<camera>` is hot), and how often that is asked."""
 LATEST_A_SECOND = 20
 """Latest pictures of one worker: with very many cameras each is renewed less often, or showing would cost more than looking."""
 BASELINE_EVERY = timedelta(minutes=1)
@@ -106,6 +109,7 @@ class Looking:
         self._evidence, self._hot, self._now = evidence, hot, clock
         self._detectors: dict[str, _Opened] = {}
         self._eyes: dict[str, _Eye] = {}
+        self._watched: tuple[datetime, frozenset[str]] | None = None
         self._set(configuration)
 
     def open(self) -> None:
@@ -237,10 +241,12 @@ class Looking:
             return
         eye = self._eyes[glance.camera]
         every = max(LATEST_EVERY, timedelta(seconds=len(self._eyes) / LATEST_A_SECOND))
+        if glance.camera in self._watched_at(glance.captured_at, self._hot):
+            every = LATEST_WATCHED
         if eye.latest_at is None or glance.captured_at - eye.latest_at >= every:
             eye.latest_at = glance.captured_at
             image = jpeg.encode(glance.picture, width=LATEST_WIDTH, quality=LATEST_QUALITY)
-            self._hot.put(f"picture/{glance.camera}", image)
+            self._hot.put(f"picture/{glance.camera}", stamped(image, glance.captured_at))
         if seen.usable is Usable.OK and (
             eye.baseline_at is None or glance.captured_at - eye.baseline_at >= BASELINE_EVERY
         ):
@@ -250,6 +256,13 @@ class Looking:
                 return
             eye.baseline_at = glance.captured_at
             self._hot.put(f"baseline/{glance.camera}", eye.usability.baseline)
+
+    def _watched_at(self, at: datetime, hot: HotStore) -> frozenset[str]:
+        """The cameras whose pictures somebody watches."""
+        now = self._now() if self._now else at  # cameras' own clocks differ by seconds
+        if self._watched is None or not timedelta(0) <= now - self._watched[0] < WATCHED_EVERY:
+            self._watched = now, frozenset(key.removeprefix("watched/") for key, _ in hot.scan("watched/"))
+        return self._watched[1]
 
     def _eye(self, camera: str) -> _Eye:
         if camera not in self._eyes:

@@ -27,6 +27,7 @@ from citybrain.delivery.outbox import Outbox
 from citybrain.errors import UsageError
 from citybrain.evidence.files import FileEvidence
 from citybrain.hot.sqlite import SqliteHot
+from citybrain.map_layer import MapFile
 from citybrain.ports import Notifier
 from citybrain.watching import Watching, adopted_by, follow, follow_beside
 from events_api.app import create_app
@@ -176,6 +177,7 @@ def run_api(config: Path, data: DataFolder, *, host: str, port: int) -> None:
         clock=clock,
         dead_letters=OutboxDeadLetters(data.database, clock),
         dispatch_secret=data.dispatch_secret(),
+        map_file=MapFile(config),
         host=host,
     )
     server, registry = Server(app, host=host, port=port), app.state.parts.registry

@@ -31,7 +31,7 @@ EVERY_S = 2.0
 _TELL_EVERY = timedelta(seconds=5)
 _FORGET = timedelta(seconds=60)
 _MOST_FAULTS = 50
-_SUFFIXES = (".yaml", ".env")
+_SUFFIXES = (".yaml", ".env", ".geojson")
 
 Fingerprint = tuple[tuple[str, int, int, int], ...]
 

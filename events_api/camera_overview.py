@@ -6,8 +6,9 @@ import re
 import threading
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -90,10 +91,20 @@ class Overview:
 
 
 class CameraOverview:
-    """Reads the overview when asked, and not again while it is fresh: many walls cost little more than one."""
+    """Reads the overview when asked, and not again while it is fresh: many walls cost little more than one.
 
-    def __init__(self, registry: Registry, hot: HotStore, clock: Clock) -> None:
-        self._registry, self._hot, self._clock = registry, hot, clock
+    `noticed` is told of each that was read.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        hot: HotStore,
+        clock: Clock,
+        *,
+        noticed: Callable[[Sequence[Known], datetime], None] = lambda _cameras, _at: None,
+    ) -> None:
+        self._registry, self._hot, self._clock, self._noticed = registry, hot, clock, noticed
         self._lock = threading.Lock()
         self._read: Overview | None = None
         self._cameras: Mapping[str, Camera] = {}
@@ -108,6 +119,7 @@ class CameraOverview:
                 silent = self._is_silent()
                 self._read = Overview([_known(each, told.get(id, {}), silent=silent) for id, each in cameras.items()])
                 self._cameras = cameras
+                self._noticed(self._read.cameras, self._clock.now())
                 ended_s = self._clock.monotonic()
                 self._good_until_s = ended_s + _SHARE * (ended_s - began_s)
             return self._read

@@ -21,12 +21,16 @@ from starlette.requests import HTTPConnection
 
 from citybrain.clock import Clock
 from citybrain.domain.camera import Camera
+from citybrain.map_layer import MapFile
 from citybrain.ports import Bus, EvidenceStore, HotStore
 from events_api.audit import AuditTrail
+from events_api.camera_history import CameraHistory
 from events_api.camera_overview import CameraOverview
 from events_api.drawing import Rehearsal, ZoneFiles
 from events_api.feed import Feed
 from events_api.limits import Limited, Limits
+from events_api.open_cases import OpenCases
+from events_api.pictures import Pictures
 from events_api.ports import CaseStore, DeadLetters, SceneInfo
 from events_api.problems import Problem
 from events_api.projector import Projector
@@ -50,6 +54,10 @@ class Parts:
     evidence: EvidenceStore
     registry: Registry
     overview: CameraOverview
+    history: CameraHistory
+    pictures: Pictures
+    open_cases: OpenCases
+    map: MapFile
     keys: Keys | None
     clock: Clock
     dead_letters: DeadLetters | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse
 
 from events_api.camera_overview import Known, Wanted, masked
 from events_api.cursors import camera_cursor, camera_place
@@ -46,19 +46,6 @@ def cameras(
             "counts": dict(counts),
         }
     )
-
-
-@router.get(
-    "/cameras/{id:path}/snapshot.jpg", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}}
-)
-def snapshot(id: str, given: Given, _: Viewer) -> Response:
-    """The latest picture, at most 640 pixels wide."""
-    if id not in given.cameras:
-        raise _no_camera(id)
-    picture = given.hot.get(f"picture/{id}")
-    if picture is None:
-        raise Problem(404, "no-picture", f"there is no picture of camera {id} yet")
-    return Response(picture, media_type="image/jpeg", headers={"cache-control": "no-store"})
 
 
 @router.get("/cameras/{id:path}", responses=answers(CameraModel, 404))
