@@ -19,10 +19,12 @@ from detectors.config import DetectorSettings, labels_of
 from events_api.ports import SceneInfo
 from ingest import config as camera_config
 from ingest.config import CameraSettings
-from pipeline import codes, dispatch, scene, story
+from pipeline import areas, calendar, codes, routes, scene, story
+from pipeline.areas import Areas
+from pipeline.calendar import Calendar
 from pipeline.city import City
-from pipeline.dispatch import Routes
 from pipeline.flow import Pipeline
+from pipeline.routes import Routes
 from pipeline.scene import Scene, Status
 
 LEAST_LOOKS_IN_GAP = 2
@@ -42,6 +44,8 @@ class Configuration:
     scenes: Mapping[str, Scene]
     tables: Sequence[codes.CodeTable]
     routes: Routes
+    areas: Areas
+    calendar: Calendar
     revision: str
 
     @property
@@ -51,7 +55,15 @@ class Configuration:
 
     @property
     def city(self) -> City:
-        return City(self.scenes, self.views, self.routes, self.revision)
+        return City(
+            self.scenes,
+            self.views,
+            self.routes,
+            self.revision,
+            areas=self.areas,
+            calendar=self.calendar,
+            allowed=codes.allowed(self.tables),
+        )
 
     @property
     def longest_hold(self) -> timedelta:
@@ -141,12 +153,17 @@ def read(folder: Path) -> tuple[Configuration | None, list[Fault]]:
     tables = codes.load(folder / "codes", faults=faults)
     views = {settings.id: settings.camera for settings in cameras}
     # What a faulty file would have offered is not known: nothing is blamed for naming it.
-    routes = dispatch.load(
+    routing = routes.load(
         folder / "routes.yaml",
         faults=faults,
         scenes=_names(folder / "scenes"),
         cameras=views if all_cameras else None,
     )
+    working = calendar.load(folder / "calendar.yaml", timezone=routing.timezone, faults=faults)
+    if not (folder / "calendar.yaml").exists():
+        routes.check_calendar(routing, file=str(folder / "routes.yaml"), faults=faults)
+    tree = areas.load(folder / "areas.yaml", faults=faults, scenes=_names(folder / "scenes"))
+    areas.check_cameras(tree, [(each.file, each.camera) for each in cameras], faults=faults)
     if len(tables) == len(_names(folder / "codes")):
         codes.check_codes(list(scenes.values()), tables, faults=faults)
     if set(detectors) == _names(folder / "detectors"):
@@ -157,7 +174,7 @@ def read(folder: Path) -> tuple[Configuration | None, list[Fault]]:
     map_layer.load(folder, faults=faults)
     if faults:
         return None, sorted(set(faults))
-    return Configuration(folder, cameras, detectors, scenes, tables, routes, _revision(folder)), []
+    return Configuration(folder, cameras, detectors, scenes, tables, routing, tree, working, _revision(folder)), []
 
 
 def _names(folder: Path) -> set[str]:

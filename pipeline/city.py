@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from citybrain.domain.camera import Camera
-from pipeline.camera_flow import locality_of
-from pipeline.dispatch import Routes
+from citybrain.domain.command import Silence
+from citybrain.domain.locality import locality_of
+from pipeline.areas import NO_AREAS, Areas
+from pipeline.calendar import EVERY_HOUR, Calendar
+from pipeline.codes import Allowed
+from pipeline.routes import Routes
 from pipeline.scene import Scene, Status
+from pipeline.silences import Silences
 
 
 @dataclass(frozen=True, slots=True)
 class City:
-    """Scenes, cameras, routes, and a hash of that configuration."""
+    """Scenes, cameras, routes, areas, working hours, times allowed by category, and a hash of that configuration.
+
+    `silences` are no part of it: people made them since.
+    """
 
     scenes: Mapping[str, Scene]
     cameras: Mapping[str, Camera]
     routes: Routes
     revision: str
+    areas: Areas = NO_AREAS
+    calendar: Calendar = EVERY_HOUR
+    allowed: Mapping[str, Allowed] = field(default_factory=dict)
+    silences: Silences = field(default_factory=dict)
+
+    @property
+    def all_silences(self) -> tuple[Silence, ...]:
+        """Those of routes.yaml and those made since."""
+        return (*self.routes.kept_silent, *self.silences.values())
 
 
 def unwatched(city: City, scene: str, place: str, *, locality: str) -> str:

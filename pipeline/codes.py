@@ -7,9 +7,17 @@ from pathlib import Path
 
 from pydantic import Field
 
-from citybrain.configuration import Bilingual, Section, did_you_mean, parse, read
+from citybrain.configuration import Bilingual, Section, SomeDuration, did_you_mean, parse, read
 from citybrain.errors import Fault
+from pipeline.calendar import Counts
 from pipeline.scene import Scene
+
+
+class Allowed(Section):
+    """How long a category's cases may take, and by which clock."""
+
+    deadline: SomeDuration
+    clock: Counts = Counts.ALWAYS
 
 
 class Category(Section):
@@ -18,6 +26,7 @@ class Category(Section):
     code: str = Field(pattern=r"^\d{2}(-\d{2}|\d{3})$")
     category: Bilingual
     subcategory: Bilingual
+    allowed: Allowed | None = None
 
 
 class CodeTable(Section):
@@ -53,3 +62,13 @@ def check_codes(scenes: Sequence[Scene], tables: Sequence[CodeTable], *, faults:
         code = scene.file.case.code
         if known and code not in known:
             faults += [Fault(scene.path, "case.code", f"{code!r} is in no table of codes/.", did_you_mean(code, known))]
+
+
+def allowed(tables: Sequence[CodeTable]) -> dict[str, Allowed]:
+    """The time allowed by code, where a table says it; the first table that does counts."""
+    found: dict[str, Allowed] = {}
+    for table in tables:
+        for each in table.categories:
+            if each.allowed is not None:
+                found.setdefault(each.code, each.allowed)
+    return found

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from citybrain.domain.case import CaseState
 from citybrain.domain.detection import Detection
 from citybrain.domain.episode import Evidence
 from citybrain.domain.geometry import Box
 from citybrain.errors import Unreadable
-from citybrain.wire import case_fields, evidence_fields, read_case, read_evidence
+from citybrain.wire import case_fields, evidence_fields, read_case, read_evidence, read_silence, silence_fields
+from pipeline.calendar import Counts
 from pipeline.camera_flow import CameraState, Held, Watch
 from pipeline.cases.records import LocalityState
 from pipeline.episode import Episode
 from pipeline.grouping import CaseRecord, Sighting
+from pipeline.loop import Absorbed, Undo, Verification
+from pipeline.pace import Pace
+from pipeline.silences import Silences
 
 VERSION = 1
 _INSTANTS = ("began_at", "last_true_at", "last_usable_at", "last_look_at", "confirmed_at", "last_false_at")
@@ -62,6 +67,14 @@ def write_locality(state: LocalityState) -> bytes:
 def read_locality(raw: bytes) -> LocalityState:
     fields = _loads(raw)
     return LocalityState([_read_record(each) for each in fields["records"]], fields["counts"])
+
+
+def write_silences(silences: Silences) -> bytes:
+    return _dumps({"v": VERSION, "silences": [silence_fields(each) for each in silences.values()]})
+
+
+def read_silences(raw: bytes) -> Silences:
+    return {each.id: each for each in map(read_silence, _loads(raw)["silences"])}
 
 
 def _held(held: Held) -> dict[str, Any]:
@@ -116,6 +129,12 @@ def _record(record: CaseRecord) -> dict[str, Any]:
         "dispatch": record.dispatch,
         "done": list(record.done),
         "rejected_at": _seconds(record.rejected_at),
+        "notice": record.notice,
+        "pace": _pace(record.pace),
+        "undo": [record.undo.state.value, record.undo.judged] if record.undo else None,
+        "into_locality": record.into_locality,
+        "absorbed": [_absorbed(each) for each in record.absorbed],
+        "verification": _verification(record.verification) if record.verification else None,
     }
 
 
@@ -126,6 +145,80 @@ def _read_record(fields: Mapping[str, Any]) -> CaseRecord:
         dispatch=fields["dispatch"],
         done=tuple(fields["done"]),
         rejected_at=_instant(fields["rejected_at"]),
+        notice=fields.get("notice", 1),
+        pace=_read_pace(fields["pace"]) if "pace" in fields else Pace(),
+        undo=_read_undo(fields.get("undo")),
+        into_locality=fields.get("into_locality"),
+        absorbed=tuple(_read_absorbed(each) for each in fields.get("absorbed", ())),
+        verification=_read_verification(fields.get("verification")),
+    )
+
+
+def _read_undo(fields: Sequence[Any] | None) -> Undo | None:
+    return Undo(CaseState(fields[0]), fields[1]) if fields else None
+
+
+def _absorbed(absorbed: Absorbed) -> dict[str, Any]:
+    return {
+        "case": absorbed.case,
+        "cameras": absorbed.cameras,
+        "evidence": absorbed.evidence,
+        "reports": absorbed.reports,
+        "places": absorbed.places,
+    }
+
+
+def _read_absorbed(fields: Mapping[str, Any]) -> Absorbed:
+    return Absorbed(
+        case=fields["case"],
+        cameras=tuple(fields["cameras"]),
+        evidence=tuple(fields["evidence"]),
+        reports=tuple(fields["reports"]),
+        places=fields["places"],
+    )
+
+
+def _verification(verification: Verification) -> dict[str, Any]:
+    return {
+        "asked_at": _seconds(verification.asked_at),
+        "said_at": _seconds(verification.said_at),
+        "waiting": verification.waiting,
+        "blind": sorted(verification.blind),
+        "gone": sorted(verification.gone),
+    }
+
+
+def _read_verification(fields: Mapping[str, Any] | None) -> Verification | None:
+    if not fields:
+        return None
+    return Verification(
+        asked_at=datetime.fromtimestamp(fields["asked_at"], UTC),
+        said_at=datetime.fromtimestamp(fields["said_at"], UTC),
+        waiting=fields["waiting"],
+        blind=frozenset(fields["blind"]),
+        gone=frozenset(fields["gone"]),
+    )
+
+
+def _pace(pace: Pace) -> dict[str, Any]:
+    return {
+        "allowed": pace.allowed.total_seconds(),
+        "counts": pace.counts.value,
+        "every": pace.every.total_seconds(),
+        "escalate_at": _seconds(pace.escalate_at),
+        "stopped_at": _seconds(pace.stopped_at),
+        "resume_at": _seconds(pace.resume_at),
+    }
+
+
+def _read_pace(fields: Mapping[str, Any]) -> Pace:
+    return Pace(
+        allowed=timedelta(seconds=fields["allowed"]),
+        counts=Counts(fields["counts"]),
+        every=timedelta(seconds=fields["every"]),
+        escalate_at=_instant(fields["escalate_at"]),
+        stopped_at=_instant(fields["stopped_at"]),
+        resume_at=_instant(fields["resume_at"]),
     )
 
 

@@ -35,7 +35,14 @@ from pipeline import ledger as entries
 from pipeline.camera_flow import pending
 from pipeline.flow import Effects, Pipeline, SetAside
 from pipeline.runners.memory import HeldStates
-from pipeline.state import read_camera, read_locality, write_camera, write_locality
+from pipeline.state import (
+    read_camera,
+    read_locality,
+    read_silences,
+    write_camera,
+    write_locality,
+    write_silences,
+)
 
 log = logging.getLogger(__name__)
 
@@ -179,6 +186,7 @@ class Embedded:
         self._states.take(effects)
         changed.cameras |= effects.cameras
         changed.localities |= effects.localities
+        changed.silences = changed.silences if effects.silences is None else effects.silences
         for told in effects.told:
             self._claim(told.event)
             body = write_case_event(told.event)
@@ -250,6 +258,8 @@ class Embedded:
     def _store(self, changed: Effects) -> None:
         rows = [("camera", key, write_camera(state)) for key, state in changed.cameras.items()]
         rows += [("locality", key, write_locality(state)) for key, state in changed.localities.items()]
+        if changed.silences is not None:
+            rows.append((*_SILENCES, write_silences(changed.silences)))
         self._connection.executemany(_PUT_STATE, rows)
 
     def _stored_states(self) -> HeldStates:
@@ -258,6 +268,7 @@ class Embedded:
             load_locality=lambda key: read_locality(raw) if (raw := self._stored("locality", key)) else None,
             cameras=self._keys("camera"),
             localities=self._keys("locality"),
+            silences=read_silences(raw) if (raw := self._stored(*_SILENCES)) else None,
         )
 
     def _keys(self, kind: str) -> list[str]:
@@ -314,6 +325,7 @@ class Embedded:
 
 
 _REVISION = ("configuration", "revision")
+_SILENCES = ("city", "silences")
 _PUT_STATE = "INSERT INTO state VALUES (?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value"
 _COUNT_SET_ASIDE = "SELECT kind, count(*) FROM set_aside GROUP BY kind"
 

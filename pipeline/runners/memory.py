@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from pipeline.camera_flow import CameraState
 from pipeline.cases.records import LocalityState
 from pipeline.flow import Effects
+from pipeline.silences import Silences
 
 
 class HeldStates:
@@ -19,12 +20,14 @@ class HeldStates:
         load_locality: Callable[[str], LocalityState | None] = lambda _: None,
         cameras: Iterable[str] = (),
         localities: Iterable[str] = (),
+        silences: Silences | None = None,
     ) -> None:
         self._load_camera, self._load_locality = load_camera, load_locality
         self._cameras = set(cameras)
         self._localities = set(localities)
         self.cameras: dict[str, CameraState] = {}
         self.held: dict[str, LocalityState] = {}
+        self.kept_silent: Silences = silences or {}
 
     def camera(self, key: str) -> CameraState:
         if key not in self.cameras:
@@ -42,7 +45,12 @@ class HeldStates:
     def localities(self) -> Iterable[str]:
         return sorted(self._localities | self.held.keys())
 
+    def silences(self) -> Silences:
+        return self.kept_silent
+
     def take(self, effects: Effects) -> None:
         """Make a step's states the current ones."""
         self.cameras |= effects.cameras
         self.held |= effects.localities
+        if effects.silences is not None:
+            self.kept_silent = effects.silences

@@ -11,7 +11,14 @@ from citybrain.errors import Unreadable
 from citybrain.wire import DETECTIONS, dumps, loads
 from pipeline.flow import Pipeline, SetAside
 from pipeline.runners.memory import HeldStates
-from pipeline.state import read_camera, read_locality, write_camera, write_locality
+from pipeline.state import (
+    read_camera,
+    read_locality,
+    read_silences,
+    write_camera,
+    write_locality,
+    write_silences,
+)
 
 
 class Replay:
@@ -38,6 +45,7 @@ def save(states: HeldStates, path: Path) -> None:
         "v": 1,
         "cameras": {key: _pack(write_camera(state)) for key, state in sorted(states.cameras.items())},
         "localities": {key: _pack(write_locality(state)) for key, state in sorted(states.held.items())},
+        "silences": _pack(write_silences(states.silences())),
     }
     partial = path.with_suffix(path.suffix + ".part")
     partial.write_bytes(dumps(fields))
@@ -52,6 +60,8 @@ def restore(path: Path) -> HeldStates:
     states = HeldStates()
     states.cameras = {key: read_camera(base64.b64decode(raw)) for key, raw in fields["cameras"].items()}
     states.held = {key: read_locality(base64.b64decode(raw)) for key, raw in fields["localities"].items()}
+    if "silences" in fields:  # a snapshot from before there were any has none
+        states.kept_silent = read_silences(base64.b64decode(fields["silences"]))
     return states
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from random import Random
+from typing import Any
 
 from citybrain import plugins
 from citybrain.domain.camera import Camera, Text, Zone, ZoneKind
@@ -14,8 +15,8 @@ from citybrain.domain.detection import LOOK_SIDE, Detection, Detections, Looked,
 from citybrain.domain.geometry import Box, Homography, Polygon
 from citybrain.wire import write_detections
 from pipeline.city import City
-from pipeline.dispatch import Routes
 from pipeline.flow import Pipeline
+from pipeline.routes import Routes
 from pipeline.runners.replay import Replay
 from pipeline.scene import Scene, SceneFile
 
@@ -66,9 +67,11 @@ def camera(
     return Camera(id, Text("路口", "junction"), (102.7, 25.0), grid_cell, (kerb,) if zones is None else zones)
 
 
-def city(scenes: Iterable[Scene] = (), cameras: Iterable[Camera] = (), routes: Routes | None = None) -> City:
+def city(
+    scenes: Iterable[Scene] = (), cameras: Iterable[Camera] = (), routes: Routes | None = None, **more: Any
+) -> City:
     scenes, cameras = list(scenes) or [scene()], list(cameras) or [camera()]
-    return City({s.id: s for s in scenes}, {c.id: c for c in cameras}, routes or Routes(), "c0ffee")
+    return City({s.id: s for s in scenes}, {c.id: c for c in cameras}, routes or Routes(), "c0ffee", **more)
 
 
 @cache

@@ -15,7 +15,7 @@ from pipeline.cases.episodes import advance_episode
 from pipeline.cases.notices import delivered, filmed
 from pipeline.cases.passing import light_at, tick
 from pipeline.cases.records import REMEMBER, LocalityState, case_id
-from pipeline.dispatch import Routes
+from pipeline.routes import Routes
 from tests.flows.street import FIRE, HOUR, MINUTE, SECOND, START, A, B, camera, city, scene
 
 KIND = ChangeKind
@@ -55,7 +55,7 @@ class Corner:
             id or f"act-{self.n}", chosen, "place:corner", CaseAction(action), "li", START + at * SECOND, **more
         )
         before = self.state
-        self.state, told, self.why = act(self.state, command)
+        self.state, told, self.why = act(self.state, command, self.town)
         self.events += told
         if self.why:
             assert self.state is before

@@ -5,17 +5,20 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import ValidationError
 
-from pipeline.dispatch import Reason, Route, Routes, Spot, decide
-from tests.flows.street import camera, scene
+from pipeline.calendar import EVERY_HOUR
+from pipeline.dispatch import Reason, decide
+from pipeline.routes import Route, Routes, Spot
+from tests.flows.street import camera, city, scene
 
 PARKING, HERE = scene(), camera(grid_cell="530111001001003")
 EIGHT = datetime(2026, 11, 21, 8, tzinfo=UTC)
-HOUR = timedelta(hours=1)
+HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 
 
-def decision(routes=(), silences=(), *, at=EIGHT, where=HERE, what=PARKING, **more):
+def decision(routes=(), silences=(), *, at=EIGHT, where=HERE, what=PARKING, town=None, **more):
     spot = Spot(where.id, where.grid_cell)
-    return decide(what, spot, at, routes=Routes.model_validate({"routes": routes, "silences": silences} | more))
+    said = Routes.model_validate({"routes": routes, "silences": silences} | more)
+    return decide(what, spot, at, city=city(routes=said, **(town or {})))
 
 
 def test_without_a_route_the_scene_says_who_and_by_when():
@@ -74,8 +77,8 @@ def test_what_a_route_does_not_say_matches_everything(match, fits):
 
 def test_a_place_that_no_camera_sees_is_routed_by_its_cell():
     routes = Routes.model_validate({"routes": [{"camera": "gd-1", "unit": "a"}, {"grid_cell": "530111", "unit": "b"}]})
-    assert decide(PARKING, Spot(None, "530111001001003"), EIGHT, routes=routes).unit == "b"
-    assert decide(PARKING, Spot(None, None), EIGHT, routes=routes).unit == "traffic_order"
+    assert decide(PARKING, Spot(None, "530111001001003"), EIGHT, city=city(routes=routes)).unit == "b"
+    assert decide(PARKING, Spot(None, None), EIGHT, city=city(routes=routes)).unit == "traffic_order"
 
 
 def test_the_first_route_that_matches_wins():
@@ -127,4 +130,5 @@ def test_what_is_no_route_or_silence_is_refused(wrong):
 
 
 def test_an_hour_of_no_length_is_never_on():
-    assert not any(Route(unit="a", hours="08:00-08:00").is_on(minute) for minute in range(1440))
+    route = Route(unit="a", hours="08:00-08:00")
+    assert not any(route.is_on(EIGHT + minute * MINUTE, EVERY_HOUR) for minute in range(1440))

@@ -38,7 +38,7 @@ from ingest.config import Entry, _Zone
 from ingest.network import Network
 from ingest.workers import WorkerPool
 from pipeline.codes import Category, CodeTable
-from pipeline.dispatch import Match, Route, Routes, Silence
+from pipeline.routes import Match, Route, Routes, Silence
 from pipeline.rules import dwell
 from pipeline.runners.embedded import Embedded, Upkeep, flat
 from pipeline.runners.replay import Replay
