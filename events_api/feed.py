@@ -6,8 +6,9 @@ import asyncio
 import bisect
 from collections.abc import Sequence
 from datetime import timedelta
+from itertools import islice
 
-from events_api.ports import CaseStore, StoredEvent
+from events_api.ports import EVERYTHING, CaseStore, EventFilter, StoredEvent
 
 _KEPT = 2000  # events kept in memory; a reader further behind than that reads the store
 
@@ -47,7 +48,7 @@ class Feed:
         return self._changed
 
     async def after(
-        self, cursor: int, *, limit: int, scenes: Sequence[str] = (), types: Sequence[str] = ()
+        self, cursor: int, *, limit: int, wanted: EventFilter = EVERYTHING
     ) -> tuple[list[StoredEvent], int]:
         """Up to `limit` events after the cursor, and the cursor up to which everything has been looked at."""
         if cursor >= self.cursor:
@@ -55,16 +56,10 @@ class Feed:
         seen_to = self.cursor
         if cursor >= self._known_after:
             start = bisect.bisect_right(self._recent, cursor, key=lambda event: event.cursor)
-            wanted = (
-                event
-                for event in self._recent[start:]
-                if (not scenes or event.scene in scenes) and (not types or event.type in types)
-            )
-            found = [event for _, event in zip(range(limit), wanted, strict=False)]
+            let_through = (event for event in self._recent[start:] if wanted.lets_through(event))
+            found = list(islice(let_through, limit))
         else:
-            found = await asyncio.to_thread(
-                self._store.events, after=cursor, limit=limit, scenes=tuple(scenes), types=tuple(types)
-            )
+            found = await asyncio.to_thread(self._store.events, after=cursor, limit=limit, wanted=wanted)
         if len(found) == limit:
             return found, found[-1].cursor
         return found, max([seen_to, *(event.cursor for event in found)])

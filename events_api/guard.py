@@ -42,10 +42,13 @@ class Guard:
         self._max_body = max_body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope) if scope["type"] in ("http", "websocket") else Headers()
+        if scope["type"] == "websocket" and (problem := self._socket_refusal(headers)) is not None:
+            await document(problem, scope["path"])(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
         limit = LARGER_BODIES.get(scope["path"], self._max_body)
         problem = self._refusal(scope, headers, limit)
         head = scope["method"] == "HEAD"
@@ -59,14 +62,26 @@ class Guard:
 
     def _refusal(self, scope: Scope, headers: Headers, limit: int) -> Problem | None:
         host = headers.get("host", "")
-        if self._loopback and _name(host) not in _LOOPBACK:
-            # A page of another site may point its own name at 127.0.0.1 (DNS rebinding); its Host header tells.
-            return Problem(421, "unknown-host", f"this server answers to localhost and 127.0.0.1, not to {host!r}")
+        if (unknown := self._unknown_host(host)) is not None:
+            return unknown
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > limit:
             return _too_large(limit)
         if scope["method"] not in _SAFE and scope["path"] not in SIGNED_PATHS and _is_foreign(headers, host):
             return Problem(403, "foreign-origin", "a page of another site may not act here")
+        return None
+
+    def _socket_refusal(self, headers: Headers) -> Problem | None:
+        """To open a socket is to read with whatever session the browser holds: from our own page only."""
+        host = headers.get("host", "")
+        if _is_foreign(headers, host):
+            return Problem(403, "foreign-origin", "a page of another site may not open a socket here")
+        return self._unknown_host(host)
+
+    def _unknown_host(self, host: str) -> Problem | None:
+        if self._loopback and _name(host) not in _LOOPBACK:
+            # A page of another site may point its own name at 127.0.0.1 (DNS rebinding); its Host header tells.
+            return Problem(421, "unknown-host", f"this server answers to localhost and 127.0.0.1, not to {host!r}")
         return None
 
 

@@ -78,6 +78,33 @@ class StoredEvent:
     case: str
     cause: str | None
     raw: str
+    severity: str = ""
+    grid_cell: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventFilter:
+    """Which events are asked for; what is empty does not restrict.
+
+    `grid_cells` are codes or their beginnings. So are `areas`: the code of an area is how those of its cells begin.
+    """
+
+    scenes: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    severities: tuple[str, ...] = ()
+    grid_cells: tuple[str, ...] = ()
+    areas: tuple[str, ...] = ()
+
+    def lets_through(self, event: StoredEvent) -> bool:
+        return (
+            (not self.scenes or event.scene in self.scenes)
+            and (not self.types or event.type in self.types)
+            and (not self.severities or event.severity in self.severities)
+            and all((event.grid_cell or "").startswith(codes) for codes in (self.grid_cells, self.areas) if codes)
+        )
+
+
+EVERYTHING = EventFilter()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,9 +161,7 @@ class CaseStore(Protocol):
         """All events of one case, oldest first; empty when there is no such case."""
         ...
 
-    def events(
-        self, *, after: int, limit: int, scenes: Sequence[str] = (), types: Sequence[str] = ()
-    ) -> list[StoredEvent]:
+    def events(self, *, after: int, limit: int, wanted: EventFilter = EVERYTHING) -> list[StoredEvent]:
         """Events with a greater cursor, oldest first."""
         ...
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request, WebSocket
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError, ValidationException, WebSocketRequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
@@ -95,7 +95,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Problem)
     async def _problem(request: HTTPConnection, error: Problem) -> JSONResponse:
-        return await _answered(request, error)
+        return document(error, request.url.path)  # to one who wanted to open a socket: instead of that
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> JSONResponse:
@@ -111,21 +111,13 @@ def install(app: FastAPI) -> None:
     async def _invalid(request: HTTPConnection, error: ValidationException) -> JSONResponse:
         faults = [_fault(each) for each in error.errors()]
         detail = "; ".join(f"{fault['field']}: {fault['message']}" for fault in faults[:3])
-        return await _answered(request, Problem(422, "invalid-request", detail, more={"errors": faults}))
+        return document(Problem(422, "invalid-request", detail, more={"errors": faults}), request.url.path)
 
     @app.exception_handler(Exception)
     async def _unforeseen(request: Request, error: Exception) -> JSONResponse:
         # What went wrong goes to the log, not to the caller: it may name paths or addresses.
         _log.error("%s %s failed: %s", request.method, request.url.path, type(error).__name__)
         return document(Problem(500, "internal-error", "the server failed; its log says why"), request.url.path)
-
-
-async def _answered(asked: HTTPConnection, problem: Problem) -> JSONResponse:
-    """The answer; one who wanted to open a socket gets it instead of that."""
-    answer = document(problem, asked.url.path)
-    if isinstance(asked, WebSocket):
-        await asked.send_denial_response(answer)
-    return answer
 
 
 def _fault(each: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 
 import uvicorn
@@ -10,6 +11,15 @@ from fastapi import FastAPI
 from events_api.parts import Parts
 
 UNACKNOWLEDGED_MS = 30_000
+_MAX_MESSAGE = 4096  # bytes; a client of the event socket says its key and nothing else
+
+
+_SOCKET_LINES = ('%s - "WebSocket', "ASGI callable returned without completing handshake")
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """uvicorn writes a line for each socket opened, and an error for each that is refused by an answer: neither is news."""
+    return not str(record.msg).startswith(_SOCKET_LINES)
 
 
 class Server(uvicorn.Server):
@@ -26,8 +36,12 @@ class Server(uvicorn.Server):
                 server_header=False,
                 timeout_graceful_shutdown=5,
                 timeout_keep_alive=30,
+                ws="websockets-sansio",
+                ws_max_size=_MAX_MESSAGE,
+                ws_per_message_deflate=False,  # a compressor for each client costs more than the network it saves
             )
         )
+        logging.getLogger("uvicorn.error").addFilter(_is_news)  # adding it twice adds it once
         self._app = app
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

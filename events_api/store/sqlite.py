@@ -14,11 +14,11 @@ from typing import Any
 
 from citybrain.clock import iso
 from citybrain.domain.case import Case
-from events_api.ports import Fields, LoggedEvent, PageKey, SetAside, StoredEvent, Wanted
+from events_api.ports import EVERYTHING, EventFilter, Fields, LoggedEvent, PageKey, SetAside, StoredEvent, Wanted
 
 _log = logging.getLogger(__name__)
 
-_VERSION = 1  # raised with the schema: a view of another version is thrown away and made anew from the log
+_VERSION = 2  # raised with the schema: a view of another version is thrown away and made anew from the log
 
 _SCHEMA = """
 CREATE TABLE cases (
@@ -33,7 +33,7 @@ CREATE TABLE case_cameras (camera TEXT, case_id TEXT, PRIMARY KEY (camera, case_
 CREATE TABLE case_evidence (ref TEXT, case_id TEXT, PRIMARY KEY (ref, case_id)) WITHOUT ROWID;
 CREATE TABLE events (
     cursor INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, type TEXT NOT NULL, scene TEXT NOT NULL, case_id TEXT NOT NULL,
-    cause TEXT, body TEXT NOT NULL
+    cause TEXT, body TEXT NOT NULL, severity TEXT NOT NULL, grid_cell TEXT
 );
 CREATE INDEX events_of_case ON events (case_id, cursor);
 CREATE INDEX events_by_cause ON events (cause) WHERE cause IS NOT NULL;
@@ -43,7 +43,7 @@ INSERT INTO projection VALUES (1, 0);
 """
 
 _TABLES = ("cases", "case_cameras", "case_evidence", "events", "set_aside", "projection")
-_EVENT = "cursor, type, scene, case_id, cause, body"
+_EVENT = "cursor, type, scene, case_id, cause, body, severity, grid_cell"
 _KEPT_OF_UNREADABLE = 2000
 _IDLE = 8  # connections kept open between calls
 
@@ -99,14 +99,17 @@ class SqliteCases:
     def timeline(self, id: str) -> list[StoredEvent]:
         return self._events("case_id = ? ORDER BY cursor", (id,))
 
-    def events(
-        self, *, after: int, limit: int, scenes: Sequence[str] = (), types: Sequence[str] = ()
-    ) -> list[StoredEvent]:
-        conditions, values = ["cursor > ?"], [after, *scenes, *types]
-        if scenes:
-            conditions.append(f"scene IN ({_marks(scenes)})")
-        if types:
-            conditions.append(f"type IN ({_marks(types)})")
+    def events(self, *, after: int, limit: int, wanted: EventFilter = EVERYTHING) -> list[StoredEvent]:
+        conditions: list[str] = ["cursor > ?"]
+        values: list[object] = [after]
+        for column, among in (("scene", wanted.scenes), ("type", wanted.types), ("severity", wanted.severities)):
+            if among:
+                conditions.append(f"{column} IN ({_marks(among)})")
+                values += among
+        for codes in (wanted.grid_cells, wanted.areas):
+            if codes:
+                conditions.append(f"({' OR '.join(['substr(grid_cell, 1, length(?)) = ?'] * len(codes))})")
+                values += [each for code in codes for each in (code, code)]
         return self._events(f"{' AND '.join(conditions)} ORDER BY cursor LIMIT ?", (*values, limit))
 
     def effects(self, cause_prefix: str) -> list[StoredEvent]:
@@ -196,11 +199,23 @@ def _take_in(db: sqlite3.Connection, each: LoggedEvent | SetAside) -> StoredEven
         )
         return None
     event, case = each.event, each.event.case
-    stored = StoredEvent(each.cursor, event.type.value, case.scene, case.id, event.cause, each.raw)
+    stored = StoredEvent(
+        each.cursor, event.type.value, case.scene, case.id, event.cause, each.raw, case.severity, case.grid_cell
+    )
     # The id is derived from case and version: the same fact logged twice keeps its first place.
     written = db.execute(
-        "INSERT OR IGNORE INTO events (cursor, id, type, scene, case_id, cause, body) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (each.cursor, event.id, stored.type, stored.scene, stored.case, stored.cause, each.raw),
+        f"INSERT OR IGNORE INTO events (id, {_EVENT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - our own text
+        (
+            event.id,
+            stored.cursor,
+            stored.type,
+            stored.scene,
+            stored.case,
+            stored.cause,
+            each.raw,
+            stored.severity,
+            stored.grid_cell,
+        ),
     )
     if written.rowcount == 0:
         return None

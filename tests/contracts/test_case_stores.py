@@ -17,7 +17,7 @@ import pytest
 
 from citybrain.domain.case import CaseEvent, CaseEventType, CaseState
 from citybrain.wire import case_fields, write_case_event
-from events_api.ports import LoggedEvent, SetAside, Wanted
+from events_api.ports import EventFilter, LoggedEvent, SetAside, Wanted
 from events_api.store.sqlite import SqliteCases
 from tests.services.api_city import START, case, event, posted
 
@@ -157,15 +157,27 @@ def test_filters_find_what_they_say(store, wanted, expected):
     assert {int(id[-1]) for id in ids(store.cases(wanted, limit=50))} == expected
 
 
-def test_events_come_in_order_by_cursor_scene_and_type(store):
-    first, second = case(1), case(2, scene="fire_risk")
+def test_events_come_in_order_by_cursor_and_filter(store):
+    first, second = case(1), case(2, scene="fire_risk", grid_cell="530112004001001")
     told = [event(first), event(second), event(posted(first), CaseEventType.DISPATCHED)]
     store.apply([logged(10 * n, each) for n, each in enumerate(told, 1)], cursor=30)
-    assert [each.cursor for each in store.events(after=0, limit=10)] == [10, 20, 30]
-    assert [each.cursor for each in store.events(after=10, limit=1)] == [20]
-    assert [each.cursor for each in store.events(after=0, limit=10, scenes=["fire_risk"])] == [20]
-    dispatched = CaseEventType.DISPATCHED.value
-    assert [each.cursor for each in store.events(after=0, limit=10, types=[dispatched])] == [30]
+    store.apply([logged(40, event(case(3, grid_cell=None)))], cursor=40)
+
+    def cursors(limit=10, after=0, **only):
+        return [each.cursor for each in store.events(after=after, limit=limit, wanted=EventFilter(**only))]
+
+    assert cursors() == [10, 20, 30, 40]
+    assert cursors(after=10, limit=1) == [20]
+    assert cursors(scenes=("fire_risk",)) == [20]
+    assert cursors(types=(CaseEventType.DISPATCHED.value,)) == [30]
+    assert cursors(severities=("critical",)) == [20]
+    assert cursors(grid_cells=("530111",)) == [10, 30]
+    assert cursors(grid_cells=("530112004", "530111001001003")) == [10, 20, 30]
+    assert cursors(grid_cells=("530111001001003",), areas=("530111",)) == [10, 30]
+    assert cursors(grid_cells=("530111",), areas=("530112",)) == []
+    assert cursors(severities=("normal",), grid_cells=("530112",)) == []
+    [found] = store.events(after=10, limit=1)
+    assert (found.severity, found.grid_cell) == ("critical", "530112004001001")
     assert [each.cursor for each in store.timeline(first.id)] == [10, 30]
 
 

@@ -14,8 +14,7 @@ import httpx
 import pytest
 
 from citybrain.domain.case import CaseEventType
-from events_api import server
-from events_api.routes import events as event_routes
+from events_api import following, server
 from tests.services.api_city import START, City, case, event, posted, serving
 
 
@@ -135,7 +134,7 @@ def test_a_filtered_stream_hands_on_what_it_is_asked_for(city):
 
 
 def test_a_heartbeat_moves_the_cursor_past_what_the_filter_left_out(city, monkeypatch):
-    monkeypatch.setattr(event_routes, "HEARTBEAT_S", 0.05)
+    monkeypatch.setattr(following, "HEARTBEAT_S", 0.05)
     with serving(city.app()) as url:
         reader = Reader(url, "?after=0&scene=fire_risk")
         city.file(case(1), case(2), case(3))
@@ -158,7 +157,7 @@ def test_a_reader_far_behind_the_memory_reads_the_store(city):
 
 
 def test_a_client_that_reads_nothing_is_let_go_and_holds_up_nobody(city, monkeypatch):
-    monkeypatch.setattr(event_routes, "STALLED_S", 1.0)
+    monkeypatch.setattr(following, "STALLED_S", 1.0)
     monkeypatch.setattr(server, "UNACKNOWLEDGED_MS", 1000)
     with serving(city.app()) as url, httpx.Client(base_url=url) as http:
         stuck = Reader(url, "?after=0")
@@ -196,7 +195,7 @@ def test_many_streams_get_the_same_events(city):
 
 
 def test_more_streams_than_the_server_can_hold_are_told_to_come_back(city, monkeypatch):
-    monkeypatch.setattr(event_routes, "MAX_STREAMS", 1)
+    monkeypatch.setattr(following, "MAX_STREAMS", 1)
     with serving(city.app()) as url:
         reader = Reader(url, "?after=0")
         city.file(case(1))

@@ -37,7 +37,8 @@ def test_every_kind_of_problem_is_explained(kind):
 
 def test_every_route_is_described():
     for path in (ROOT / "events_api" / "routes").glob("*.py"):
-        for method, route in re.findall(r"@router\.(get|post|delete|put)\(\s*\"(/[^\"]*)\"", path.read_text()):
+        routes = re.findall(r"@router\.(get|post|delete|put|patch|websocket)\(\s*\"(/[^\"]*)\"", path.read_text())
+        for method, route in routes:
             plain = route.replace(":path", "")
             if path.stem != "page":
                 assert plain in API, f"{method.upper()} {plain}"

@@ -11,7 +11,7 @@ import pytest
 from citybrain.ports import Message
 from citybrain.wire import CASE_EVENTS, write_case_event
 from events_api.feed import Feed
-from events_api.ports import StoredEvent
+from events_api.ports import EventFilter, StoredEvent
 from events_api.projector import Projector
 from events_api.store.sqlite import SqliteCases
 from tests.services.api_city import START, case, event
@@ -115,25 +115,39 @@ def test_an_empty_log_is_no_reason_to_forget(store, bus):
     assert store.cursor() == 100
 
 
-def stored(cursor: int, *, scene: str = "fire_risk", type: str = "citybrain.case.filed") -> StoredEvent:
-    return StoredEvent(cursor, type, scene, f"case-{cursor}", None, "{}")
+def stored(
+    cursor: int,
+    *,
+    scene: str = "fire_risk",
+    type: str = "citybrain.case.filed",
+    severity: str = "normal",
+    grid_cell: str | None = None,
+) -> StoredEvent:
+    return StoredEvent(cursor, type, scene, f"case-{cursor}", None, "{}", severity, grid_cell)
 
 
-async def test_events_in_memory_are_handed_on_by_cursor_scene_and_type(store):
+async def test_events_in_memory_are_handed_on_by_cursor_and_filter(store):
     feed = Feed(store)
     feed.start()
-    feed.announce_from([stored(2), stored(4, scene="waterlogging"), stored(6, type="citybrain.case.closed")], 7)
+    closed = stored(6, type="citybrain.case.closed", severity="high", grid_cell="530111001001003")
+    feed.announce_from([stored(2), stored(4, scene="waterlogging", grid_cell="530112"), closed], 7)
     await feed.change().wait()
 
     async def after(cursor: int, **only) -> tuple[list[int], int]:
-        found, seen_to = await feed.after(cursor, limit=2, **only)
+        found, seen_to = await feed.after(cursor, limit=2, wanted=EventFilter(**only))
         return [each.cursor for each in found], seen_to
 
     assert await after(0) == ([2, 4], 4)
     assert await after(4) == ([6], 7)
     assert await after(7) == ([], 7)
-    assert await after(0, scenes=["waterlogging"]) == ([4], 7)
-    assert await after(0, types=["citybrain.case.closed"]) == ([6], 7)
+    assert await after(0, scenes=("waterlogging",)) == ([4], 7)
+    assert await after(0, types=("citybrain.case.closed",)) == ([6], 7)
+    assert await after(0, severities=("high", "critical")) == ([6], 7)
+    assert await after(0, grid_cells=("530111001",)) == ([6], 7)
+    assert await after(0, grid_cells=("530111001001004", "530112")) == ([4], 7)
+    assert await after(0, grid_cells=("530111001001003",), areas=("530111001",)) == ([6], 7)
+    assert await after(0, grid_cells=("530111001001003",), areas=("530112",)) == ([], 7)
+    assert await after(0, scenes=("waterlogging",), severities=("high",)) == ([], 7)
 
 
 async def test_whoever_waits_is_woken_by_the_next_batch(store):
