@@ -12,34 +12,41 @@ from fastapi import APIRouter, FastAPI
 from citybrain.clock import Clock, SystemClock
 from citybrain.domain.camera import Camera
 from citybrain.errors import UsageError
+from citybrain.map_layer import MapFile
 from citybrain.ports import Bus, EvidenceStore, HotStore
 from events_api import problems
 from events_api.audit import AuditTrail
+from events_api.camera_history import CameraHistory
 from events_api.camera_overview import CameraOverview
 from events_api.drawing import Rehearsal, ZoneFiles
 from events_api.feed import Feed
 from events_api.guard import Guard, is_loopback
 from events_api.limits import Limits
+from events_api.open_cases import OpenCases
 from events_api.parts import Parts
+from events_api.pictures import Pictures
 from events_api.ports import CaseStore, DeadLetters, SceneInfo
 from events_api.projector import Projector
 from events_api.registry import Registry
 from events_api.routes import audit as audit_routes
-from events_api.routes import cameras as camera_routes
 from events_api.routes import (
+    camera_table,
     cases,
     configuration,
     dispatch,
     event_socket,
     events,
     health,
+    live,
     overview,
     page,
     photos,
     session,
     zones,
 )
+from events_api.routes import cameras as camera_routes
 from events_api.routes import evidence as evidence_routes
+from events_api.routes import map as map_routes
 from events_api.routes import views as view_routes
 from events_api.security import Keys
 
@@ -63,6 +70,7 @@ def create_app(
     limits: Limits | None = None,
     zone_files: ZoneFiles | None = None,
     rehearsal: Rehearsal | None = None,
+    map_file: MapFile | None = None,
     host: str = "127.0.0.1",
 ) -> FastAPI:
     """The ASGI application for a server on `host`; its lifespan runs the projector. The caller closes the ports.
@@ -73,14 +81,18 @@ def create_app(
     """
     if not is_loopback(host) and (keys is None or not keys.any()):
         raise UsageError(f"{host} is reached by others: make a key first (citybrain keys add NAME --role operator)")
-    feed, registry = Feed(store), Registry(cameras, scenes)
+    feed, registry, history = Feed(store), Registry(cameras, scenes), CameraHistory()
     parts = Parts(
         bus=bus,
         store=store,
         hot=hot,
         evidence=evidence,
         registry=registry,
-        overview=CameraOverview(registry, hot, clock or SystemClock()),
+        overview=CameraOverview(registry, hot, clock or SystemClock(), noticed=history.note),
+        history=history,
+        pictures=Pictures(hot, clock or SystemClock()),
+        open_cases=OpenCases(store),
+        map=map_file or MapFile(None),
         keys=keys,
         clock=clock or SystemClock(),
         dead_letters=dead_letters,
@@ -104,6 +116,7 @@ def create_app(
     app.openapi = partial(_openapi, app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
     app.state.parts = parts
     app.state.streams = set()
+    app.state.live = set()
     problems.install(app)
     app.add_middleware(Guard, loopback=is_loopback(host), max_body=_MAX_BODY)
     app.include_router(_v1())
@@ -127,7 +140,10 @@ def _v1() -> APIRouter:
         events,
         event_socket,
         zones,  # before cameras, whose ids take every path
+        live,
+        camera_table,
         camera_routes,
+        map_routes,
         view_routes,
         overview,
         configuration,
