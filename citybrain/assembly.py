@@ -13,6 +13,8 @@ from citybrain import map_layer
 from citybrain.configuration import did_you_mean, duration_text
 from citybrain.domain.camera import Camera, ZoneKind
 from citybrain.errors import ConfigError, Fault
+from citybrain.evidence import config as safety_config
+from citybrain.evidence.regions import Masking
 from detectors import config as detector_config
 from detectors import verify as detector_verify
 from detectors.config import DetectorSettings, labels_of
@@ -47,6 +49,7 @@ class Configuration:
     areas: Areas
     calendar: Calendar
     revision: str
+    masking: Masking = safety_config.DEFAULT
 
     @property
     def views(self) -> Mapping[str, Camera]:
@@ -162,19 +165,25 @@ def read(folder: Path) -> tuple[Configuration | None, list[Fault]]:
     working = calendar.load(folder / "calendar.yaml", timezone=routing.timezone, faults=faults)
     if not (folder / "calendar.yaml").exists():
         routes.check_calendar(routing, file=str(folder / "routes.yaml"), faults=faults)
+        codes.check_calendar(folder / "codes", tables, faults=faults)
     tree = areas.load(folder / "areas.yaml", faults=faults, scenes=_names(folder / "scenes"))
     areas.check_cameras(tree, [(each.file, each.camera) for each in cameras], faults=faults)
     if len(tables) == len(_names(folder / "codes")):
         codes.check_codes(list(scenes.values()), tables, faults=faults)
+    known: set[str] = set()
     if set(detectors) == _names(folder / "detectors"):
         known = {label for settings in detectors.values() for label in labels_of(settings)}
         scene.check_labels(list(scenes.values()), known, faults=faults)
     _check_detectors(cameras, _names(folder / "detectors"), faults)
     _check_gaps(cameras, scenes, faults)
     map_layer.load(folder, faults=faults)
+    masking = safety_config.load(folder / "safety.yaml", labels=known, faults=faults)
     if faults:
         return None, sorted(set(faults))
-    return Configuration(folder, cameras, detectors, scenes, tables, routing, tree, working, _revision(folder)), []
+    revision = _revision(folder)
+    return Configuration(
+        folder, cameras, detectors, scenes, tables, routing, tree, working, revision, masking=masking
+    ), []
 
 
 def _names(folder: Path) -> set[str]:

@@ -11,7 +11,7 @@ frame ─► picture ─► thumbnail ─► usable? ─no─► detections: usa
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,6 +20,8 @@ from citybrain.assembly import Configuration
 from citybrain.domain.detection import Detection, Detections, Looked, Usable
 from citybrain.errors import ModelUnusable, Transient, Unreadable
 from citybrain.evidence import jpeg
+from citybrain.evidence.masking import Image, coarsen, pixelate
+from citybrain.evidence.regions import Seen
 from citybrain.evidence.stamp import stamped
 from citybrain.ports import EvidenceStore, HotStore, Picture, Plane
 from citybrain.wire import write_detections
@@ -223,6 +225,7 @@ class Looking:
         # A picture is also kept when something was there a moment ago: it may be the one that shows it gone.
         if self._evidence is not None and (concerned or eye.concerned):
             image = jpeg.encode(glance.picture, width=EVIDENCE_WIDTH, quality=EVIDENCE_QUALITY)
+            image = jpeg.telling(image, _things(answer))  # where people and vehicles are, for whoever masks it
             try:
                 evidence = self._evidence.put(glance.camera, glance.captured_at, image)
             except Transient as error:
@@ -245,7 +248,7 @@ class Looking:
             every = LATEST_WATCHED
         if eye.latest_at is None or glance.captured_at - eye.latest_at >= every:
             eye.latest_at = glance.captured_at
-            image = jpeg.encode(glance.picture, width=LATEST_WIDTH, quality=LATEST_QUALITY)
+            image = jpeg.encode(glance.picture, width=LATEST_WIDTH, quality=LATEST_QUALITY, mask=self._mask(seen))
             self._hot.put(f"picture/{glance.camera}", stamped(image, glance.captured_at))
         if seen.usable is Usable.OK and (
             eye.baseline_at is None or glance.captured_at - eye.baseline_at >= BASELINE_EVERY
@@ -263,6 +266,16 @@ class Looking:
         if self._watched is None or not timedelta(0) <= now - self._watched[0] < WATCHED_EVERY:
             self._watched = now, frozenset(key.removeprefix("watched/") for key, _ in hot.scan("watched/"))
         return self._watched[1]
+
+    def _mask(self, seen: Detections) -> Callable[[Image], None] | None:
+        """What hides faces and plates in the latest picture: nobody sees more of it, so nothing else is kept of it."""
+        masking = self._configuration.masking
+        if not masking.on:
+            return None
+        if seen.looked is Looked.NOT:  # nobody knows where people are in it
+            return coarsen
+        regions = masking.regions(_things(seen.detections))
+        return lambda image: pixelate(image, regions)
 
     def _eye(self, camera: str) -> _Eye:
         if camera not in self._eyes:
@@ -309,6 +322,10 @@ class Looking:
             opened = self._detectors[settings.id] = _Opened(detector, self._remembered)
             log.info("detector %s: %s, revision %s", settings.id, detector.model, detector.revision)
         return opened.detector
+
+
+def _things(detections: Iterable[Detection]) -> list[Seen]:
+    return [Seen(each.label, each.box) for each in detections]
 
 
 def recorded(looking: Looking, camera: str, video: Path, *, start: datetime, every: timedelta) -> Iterator[bytes]:

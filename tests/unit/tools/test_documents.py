@@ -25,6 +25,7 @@ from citybrain.delivery.outbox import KEEP_DELIVERED
 from citybrain.domain.case import CaseEventType, CaseState
 from citybrain.domain.command import Act, Configured, Delivered, Filmed, Tick
 from citybrain.domain.detection import Usable
+from citybrain.evidence.config import SafetyFile
 from citybrain.evidence.files import FileEvidence
 from citybrain.hot.sqlite import SqliteHot
 from citybrain.wire import dumps, read_case_event, read_command, read_detections, write_case_event, write_detections
@@ -163,6 +164,7 @@ def keys() -> Iterator[tuple[str, type[Section], str]]:
     yield "## codes/*.yaml", Category, "\n## "
     for model in (Routes, Route, Silence, Match):
         yield "## routes.yaml", model, "\n## "
+    yield "## safety.yaml", SafetyFile, "\n## "
     for name in plugins.offered("pipeline.rules"):
         yield f"`when:` of `{name}`", plugins.load("pipeline.rules", name).Config, "\n`"
     yield "`when:` of `dwell`", dwell.Queue, "\n`"
