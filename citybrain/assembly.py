@@ -153,7 +153,8 @@ def read(folder: Path) -> tuple[Configuration | None, list[Fault]]:
         faults.append(
             Fault(str(folder / "scenes"), "", "holds no scene.", "Add one file for each; see docs/how-to/scene.md.")
         )
-    tables = codes.load(folder / "codes", faults=faults)
+    has_calendar = (folder / "calendar.yaml").exists()
+    tables = codes.load(folder / "codes", faults=faults, calendar=has_calendar)
     views = {settings.id: settings.camera for settings in cameras}
     # What a faulty file would have offered is not known: nothing is blamed for naming it.
     routing = routes.load(
@@ -163,9 +164,8 @@ def read(folder: Path) -> tuple[Configuration | None, list[Fault]]:
         cameras=views if all_cameras else None,
     )
     working = calendar.load(folder / "calendar.yaml", timezone=routing.timezone, faults=faults)
-    if not (folder / "calendar.yaml").exists():
+    if not has_calendar:
         routes.check_calendar(routing, file=str(folder / "routes.yaml"), faults=faults)
-        codes.check_calendar(folder / "codes", tables, faults=faults)
     tree = areas.load(folder / "areas.yaml", faults=faults, scenes=_names(folder / "scenes"))
     areas.check_cameras(tree, [(each.file, each.camera) for each in cameras], faults=faults)
     if len(tables) == len(_names(folder / "codes")):

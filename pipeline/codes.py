@@ -12,6 +12,8 @@ from citybrain.errors import Fault
 from pipeline.calendar import Counts
 from pipeline.scene import Scene
 
+_REMEDY = "Add calendar.yaml."
+
 
 class Allowed(Section):
     """How long a category's cases may take, and by which clock."""
@@ -39,8 +41,8 @@ class CodeTable(Section):
     categories: tuple[Category, ...] = Field(min_length=1)
 
 
-def load(folder: Path, *, faults: list[Fault]) -> list[CodeTable]:
-    """Every table of a folder; faults are added, never raised."""
+def load(folder: Path, *, faults: list[Fault], calendar: bool = True) -> list[CodeTable]:
+    """Every table of a folder; faults are added, never raised. Without a `calendar` no table may ask for working hours."""
     tables = []
     for path in sorted(folder.glob("*.yaml")):
         shown = str(path)
@@ -51,6 +53,16 @@ def load(folder: Path, *, faults: list[Fault]) -> list[CodeTable]:
         codes = [each.code for each in table.categories]
         twice = sorted({code for code in codes if codes.count(code) > 1})
         faults += [Fault(shown, "categories", f"code {code!r} stands here twice.", "Keep one.") for code in twice]
+        faults += [
+            Fault(
+                shown,
+                f"categories[{index}].allowed.clock",
+                "'working_hours' needs a calendar, and there is none.",
+                _REMEDY,
+            )
+            for index, each in enumerate(table.categories)
+            if not calendar and each.allowed is not None and each.allowed.clock is Counts.WORKING_HOURS
+        ]
         tables.append(table)
     return tables
 

@@ -163,10 +163,10 @@ def load(path: Path, *, faults: list[Fault], scenes: Collection[str], cameras: C
 
 
 def check_calendar(routes: Routes, *, file: str, faults: list[Fault]) -> None:
-    """Where there is no calendar, no day is a holiday: a route that asks for one is a mistake."""
-    remedy = "Add calendar.yaml, or name weekdays."
-    faults += [
-        Fault(file, f"routes[{index}].days", f"{day!r} needs a calendar, and there is none.", remedy)
-        for index, route in enumerate(routes.routes)
-        for day in sorted(BY_CALENDAR & set(route.days or ()))
-    ]
+    """Where there is no calendar no day is a holiday and no hour is worked: a route that asks for one is a mistake."""
+    for index, route in enumerate(routes.routes):
+        asked = [("days", day) for day in sorted(BY_CALENDAR & set(route.days or ()))]
+        asked += [("clock", "working_hours")] if route.clock is Counts.WORKING_HOURS else []
+        for key, word in asked:
+            message = f"{word!r} needs a calendar, and there is none."
+            faults.append(Fault(file, f"routes[{index}].{key}", message, "Add calendar.yaml."))
