@@ -19,6 +19,7 @@ from citybrain.domain.frame import Frame
 from citybrain.errors import CameraGone, CityBrainError
 from citybrain.ports import Bus, CloserSource, HotStore
 from ingest.attention import Attention
+from ingest.balance import BALANCE_EVERY_S, balance
 from ingest.budget import Load, together
 from ingest.config import CameraSettings, build, paced_by_looks
 from ingest.kept import process_memory
@@ -71,6 +72,7 @@ class Network:
         self._attention = Attention(plan.attention)
         self._samplers = [Sampler() for _ in range(workers.count)]
         self._followed = [0] * workers.count
+        self._moved = 0
         self._cameras: dict[str, Watched] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self.telling = Telling(
@@ -85,7 +87,9 @@ class Network:
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
-                own = [tasks.create_task(self._workers.run(self)), tasks.create_task(self.telling.run())]
+                own = [
+                    tasks.create_task(each) for each in (self._workers.run(self), self.telling.run(), self._balance())
+                ]
                 for each in self._cameras.values():
                     each.task = tasks.create_task(self._watch(each))
                 await stop.wait()
@@ -165,6 +169,16 @@ class Network:
         each.state.reopened(self._clock.now())
         if self._tasks is not None:
             each.task = self._tasks.create_task(self._watch(each))
+
+    async def _balance(self) -> None:
+        while True:
+            await asyncio.sleep(BALANCE_EVERY_S)
+            if not self._workers.away:
+                for move in balance(self._samplers, self._clock.monotonic()):
+                    each = self._cameras[move.camera]
+                    each.worker, each.step = move.worker, None
+                    self._moved += 1
+                    self._workers.wake(move.worker)
 
     # -- cameras ------------------------------------------------------------------------------------------------------
 
@@ -374,6 +388,7 @@ class Network:
             "load.stretch": round(load.stretch, 3),
             "attended": load.attended,
             "followed": sum(self._followed),
+            "moved": self._moved,
             **{f"kept.{name}": figure for name, figure in process_memory().figures().items()},
             **{f"rtsp.{name}": figure for name, figure in asdict(process_counts()).items()},
             **{f"workers.{name}": figure for name, figure in self._workers.figures().items()},

@@ -127,6 +127,16 @@ class Sampler:
         if each is not None:
             each.closer_every = 0.0
 
+    def hand_over(self, camera: str, to: Sampler) -> None:
+        """Another worker looks at the camera from now on: in the same rhythm, and as long after its last look."""
+        each, cost = self._cameras.pop(camera), self._costs.of(camera)
+        self._costs.forget(camera)
+        each.turn, each.charged = next(to._numbers), 0.0
+        to._cameras[camera] = each
+        to._costs.spent(camera, cost)
+        if each.entry:
+            to._enter(camera, each)
+
     # -- whose turn it is ---------------------------------------------------------------------------------------------
 
     def offer(self, camera: str, now: float) -> None:
@@ -215,17 +225,29 @@ class Sampler:
         for camera, each in self._cameras.items():
             if each.heard is None:
                 continue
-            cost = self._costs.of(camera)
-            # A camera that has fallen silent asks for less and less.
-            gives_each = max(each.rhythm, now - each.heard)
-            demand += cost / max(each.every, gives_each)
-            unhurried += cost / max(each.patience, gives_each)
+            demand += self._demand(camera, each, now, apart=each.every)
+            unhurried += self._demand(camera, each, now, apart=each.patience)
             if each.attended and each.closer_until > now:
                 attended += 1
                 attention += self._costs.of(camera, closer=True) / each.closer_every
         capacity = self._capacity.share
         left = capacity - min(attention, capacity * ATTENTION_SHARE)
         return Load(demand, attention, capacity, unhurried / left, len(self._cameras), attended)
+
+    def movable(self, now: float) -> dict[str, float]:
+        """The cameras that could change hands now, neither attended nor being looked at, and what each asks for."""
+        return {
+            camera: self._demand(camera, each, now, apart=each.every)
+            for camera, each in self._cameras.items()
+            if each.heard is not None and camera not in self._out and not each.attended
+        }
+
+    def _demand(self, camera: str, each: _Camera, now: float, *, apart: float) -> float:
+        """Seconds of work in a second, were the camera looked at so many seconds apart and as often as its pictures allow."""
+        if each.heard is None:
+            return 0.0
+        # A camera that has fallen silent asks for less and less.
+        return self._costs.of(camera) / max(apart, each.rhythm, now - each.heard)
 
     # -- heaps --------------------------------------------------------------------------------------------------------
 

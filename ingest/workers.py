@@ -75,7 +75,7 @@ class _Worker:
 class WorkerPool:
     """Worker processes, started from a command line: `{fd}` in it becomes the socket, `{worker}` its number.
 
-    A camera goes to the same worker, for what that one remembers of it, and to others only while that one is away. One pool
+    A camera goes to its worker, for what that one remembers of it, and to others only while that one is away. One pool
     serves one `run`.
 
     What `brief` says is told to every worker before it gets more frames. A worker that refuses it goes on by what it was
