@@ -166,6 +166,8 @@ def _fault(model: type[BaseModel], error: Any, *, file: str, at: str) -> Fault:
 def _key(loc: Iterable[int | str]) -> str:
     key = ""
     for part in loc:
+        if part == "[key]":  # it is the key itself that is wrong, and it is named already
+            continue
         key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
     return key
 

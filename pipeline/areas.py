@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from citybrain.configuration import Bilingual, Section, SomeDuration, did_you_mean, parse, read
 from citybrain.domain.area import LEVELS, Area
@@ -30,7 +30,14 @@ class AreasFile(Section):
     """The YAML of configs/areas.yaml."""
 
     escalate_every: SomeDuration | None = None
-    areas: tuple[AreaFile, ...] = Field(min_length=1)
+    areas: tuple[AreaFile, ...]
+
+    @field_validator("areas")
+    @classmethod
+    def _some(cls, value: tuple[AreaFile, ...]) -> tuple[AreaFile, ...]:
+        if not value:
+            raise ValueError("expected at least one district, or no such file")
+        return value
 
 
 @dataclass(frozen=True)

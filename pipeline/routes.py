@@ -57,12 +57,19 @@ class Route(Match):
     clock: Counts | None = None
     escalate_every: SomeDuration | None = None
     hours: str | None = Field(default=None, pattern=_HOURS)
-    days: tuple[Day, ...] | None = Field(default=None, min_length=1)
+    days: tuple[Day, ...] | None = None
 
     @field_validator("days", mode="before")
     @classmethod
     def _one(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
+
+    @field_validator("days")
+    @classmethod
+    def _some(cls, value: tuple[Day, ...] | None) -> tuple[Day, ...] | None:
+        if value == ():
+            raise ValueError("expected at least one day, or no such key")
+        return value
 
     def is_on(self, local: datetime, calendar: Calendar) -> bool:
         """Whether the route holds at that wall time."""

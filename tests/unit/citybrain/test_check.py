@@ -60,6 +60,45 @@ FAULTS = {
     "codes/duplicate_code": "codes/street.yaml: categories: code '05-05' stands here twice. Keep one.",
     "codes/one_language": "codes/street.yaml: categories[0].subcategory: expected both languages, {zh: …, en: …}, got 'Fire'.",
     "codes/version_missing": "codes/street.yaml: version: is missing. Add `version`.",
+    "codes/unknown_clock": "codes/street.yaml: categories[1].allowed.clock: expected 'always' or 'working_hours', got"
+    " 'working'. Did you mean 'working_hours'?",
+    "codes/working_hours_without_a_calendar": "codes/street.yaml: categories[1].allowed.clock: 'working_hours' needs a calendar,"
+    " and there is none. Add calendar.yaml.",
+    "calendar/day_in_two_holidays": "calendar.yaml: 2026-01-03 stands in two holidays.",
+    "calendar/day_made_up_twice": "calendar.yaml: 2026-01-04 stands in two working days.",
+    "calendar/holiday_in_one_language": "calendar.yaml: holidays[0].name: expected both languages, {zh: …, en: …}, got '元旦'.",
+    "calendar/holiday_of_a_year": "calendar.yaml: holidays[0]: expected a holiday of at most 92 days.",
+    "calendar/holiday_that_ends_before_it_begins": "calendar.yaml: holidays[0]: until must not be earlier than since.",
+    "calendar/holiday_that_is_worked": "calendar.yaml: 2026-01-03 stands as a holiday and as a working day.",
+    "calendar/hours_past_midnight": "calendar.yaml: hours.monday: expected a span that ends later on the same day, got"
+    " '22:00-06:00'.",
+    "calendar/hours_that_overlap": "calendar.yaml: hours.monday: expected spans in order that do not overlap, got 08:30-12:00,"
+    " 11:00-18:00.",
+    "calendar/hours_without_minutes": "calendar.yaml: hours.monday[0]: string should match pattern",
+    "calendar/made_up_like_a_day_off": "calendar.yaml: 2026-01-04 is worked like a sunday, which has no hours.",
+    "calendar/no_hours": "calendar.yaml: hours: expected at least 1, got 0.",
+    "calendar/no_such_date": "calendar.yaml: working_days[0].date: input should be a valid date",
+    "calendar/no_working_hour": "calendar.yaml: expected a working hour on some weekday, or no such file",
+    "calendar/unknown_key": "calendar.yaml: holiday: is not a known key. Did you mean 'holidays'?",
+    "calendar/unknown_weekday": "calendar.yaml: hours.mondey: expected 'monday', 'tuesday',",
+    "areas/camera_in_no_area": "cameras.yaml: grid_cell: '530111001001003' of camera 'gd-0001' lies in no area of areas.yaml."
+    " Correct the cell, or add its area.",
+    "areas/child_outside_its_parent": "areas.yaml: areas[0].areas[0].code: '530112001' is not '530111' and something more. Move",
+    "areas/child_with_its_parents_code": "areas.yaml: areas[0].areas[0].code: '530111' stands here twice. Keep one.",
+    "areas/code_is_a_number": "areas.yaml: areas[0].code: input should be a valid string, got 530111.",
+    "areas/code_of_letters": "areas.yaml: areas[0].code: string should match pattern",
+    "areas/duplicate_code": "areas.yaml: areas[0].areas[1].code: '530111001' stands here twice. Keep one.",
+    "areas/escalate_every_of_nothing": "areas.yaml: escalate_every: expected a duration longer than nothing,",
+    "areas/no_areas": "areas.yaml: areas: expected at least one district, or no such file.",
+    "areas/one_in_the_other_beside_it": "areas.yaml: areas[0].areas[1].code: '530111001001' and '530111001' stand side by side,"
+    " and one lies in the other. Put the longer one into",
+    "areas/one_language": "areas.yaml: areas[0].name: expected both languages, {zh: …, en: …}, got {'zh': '官渡区'}.",
+    "areas/six_levels": f"areas.yaml: {'.'.join(['areas[0]'] * 6)}: '530111001001003' is a level too deep. There are 5: district,",
+    "areas/unit_for_no_scene": "areas.yaml: areas[0].units.standin: there is no scene 'standin'. Did you mean 'standing'?",
+    "areas/unknown_key": "areas.yaml: areas[0].in_charg: is not a known key. Did you mean 'in_charge'?",
+    "routes/holiday_without_a_calendar": "routes.yaml: routes[0].days: 'holiday' needs a calendar, and there is none. Add",
+    "routes/unknown_day": "routes.yaml: routes[0].days[0]: expected 'working', 'off', 'holiday', 'monday',",
+    "routes/working_hours_without_a_calendar": "routes.yaml: routes[0].clock: 'working_hours' needs a calendar, and there is none.",
     "routes/deadline_of_nothing": "routes.yaml: routes[0].deadline: expected a duration longer than nothing, such as 10m,"
     " got '0s'.",
     "routes/hours_without_minutes": "routes.yaml: routes[0].hours: string should match pattern",
@@ -109,7 +148,7 @@ def test_a_good_folder_is_found_good(folder, capsys):
 
 
 def test_every_fixture_is_tried():
-    kinds = [CONFIGS / kind for kind in ("scenes", "codes", "routes", "folders")]
+    kinds = [CONFIGS / kind for kind in ("scenes", "codes", "calendar", "areas", "routes", "folders")]
     fixtures = {f"{kind.name}/{each.name}" for kind in kinds for each in kind.iterdir()}
     assert fixtures - {"folders/good", "folders/many_faults"} == set(FAULTS)
 
