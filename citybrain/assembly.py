@@ -110,6 +110,7 @@ class Configuration:
                 code=each.file.case.code,
                 zone_kind=each.file.zone_kind.value,
                 hold=each.file.hold,
+                reach_m=each.file.group.reach_m,
             )
             for each in self.scenes.values()
         ]

@@ -31,6 +31,7 @@ from citybrain.map_layer import MapFile
 from citybrain.ports import Notifier
 from citybrain.watching import Watching, adopted_by, follow, follow_beside
 from events_api.app import create_app
+from events_api.personal import Reporters
 from events_api.ports import DeadLetter
 from events_api.security import Keys
 from events_api.server import Server
@@ -79,6 +80,11 @@ class DataFolder:
     @property
     def keys(self) -> Path:
         return self.path / "keys.json"
+
+    @property
+    def reporters(self) -> Path:
+        """Who reported, masked."""
+        return self.path / "reporters.db"
 
     def dispatch_secret(self) -> str:
         """The secret shared with the dispatch system; made at first use, readable by the owner only."""
@@ -178,6 +184,7 @@ def run_api(config: Path, data: DataFolder, *, host: str, port: int) -> None:
         dead_letters=OutboxDeadLetters(data.database, clock),
         dispatch_secret=data.dispatch_secret(),
         map_file=MapFile(config),
+        reporters=Reporters(data.reporters),
         host=host,
     )
     server, registry = Server(app, host=host, port=port), app.state.parts.registry

@@ -24,6 +24,7 @@ from events_api.guard import Guard, is_loopback
 from events_api.limits import Limits
 from events_api.open_cases import OpenCases
 from events_api.parts import Parts
+from events_api.personal import Reporters
 from events_api.pictures import Pictures
 from events_api.ports import CaseStore, DeadLetters, SceneInfo
 from events_api.projector import Projector
@@ -41,6 +42,7 @@ from events_api.routes import (
     overview,
     page,
     photos,
+    reports,
     session,
     zones,
 )
@@ -71,6 +73,7 @@ def create_app(
     zone_files: ZoneFiles | None = None,
     rehearsal: Rehearsal | None = None,
     map_file: MapFile | None = None,
+    reporters: Reporters | None = None,
     host: str = "127.0.0.1",
 ) -> FastAPI:
     """The ASGI application for a server on `host`; its lifespan runs the projector. The caller closes the ports.
@@ -93,6 +96,7 @@ def create_app(
         pictures=Pictures(hot, clock or SystemClock()),
         open_cases=OpenCases(store),
         map=map_file or MapFile(None),
+        reporters=reporters or Reporters(None),
         keys=keys,
         clock=clock or SystemClock(),
         dead_letters=dead_letters,
@@ -149,6 +153,7 @@ def _v1() -> APIRouter:
         configuration,
         evidence_routes,
         photos,
+        reports,
         dispatch,
         session,
     ):

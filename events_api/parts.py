@@ -30,6 +30,7 @@ from events_api.drawing import Rehearsal, ZoneFiles
 from events_api.feed import Feed
 from events_api.limits import Limited, Limits
 from events_api.open_cases import OpenCases
+from events_api.personal import Reporters
 from events_api.pictures import Pictures
 from events_api.ports import CaseStore, DeadLetters, SceneInfo
 from events_api.problems import Problem
@@ -58,6 +59,7 @@ class Parts:
     pictures: Pictures
     open_cases: OpenCases
     map: MapFile
+    reporters: Reporters
     keys: Keys | None
     clock: Clock
     dead_letters: DeadLetters | None

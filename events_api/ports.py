@@ -24,6 +24,8 @@ class SceneInfo:
     code: str = ""
     zone_kind: str = "any"
     hold: timedelta = timedelta()
+    reach_m: float = 50.0
+    """How far a report may lie from the problem that it is about."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ KINDS: Mapping[str, str] = {
     "no-such-case": "No case has this id.",
     "no-such-dead-letter": "No dead letter has this id.",
     "no-such-picture": "No picture or clip has this reference.",
+    "no-such-report": "No case has a report of this id.",
     "not-ready": "New cases might not be shown; `reasons` says why.",
     "picture-altered": "The picture or clip no longer fits its hash and is not shown.",
     "picture-gone": "A case names this picture or clip, but it is no longer kept.",

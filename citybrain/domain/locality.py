@@ -11,6 +11,7 @@ A report has no camera. It meets the cameras' cases because it is kept where the
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from citybrain.domain.camera import Camera, Zone, ZoneKind
 from citybrain.domain.geometry import Point, metres_between, metres_to_area
@@ -23,17 +24,24 @@ def locality_of(camera: Camera, zone: Zone) -> str:
     return f"cell:{camera.grid_cell}" if camera.grid_cell else f"camera:{camera.id}"
 
 
-def locality_at(
+class Kept(NamedTuple):
+    """Where what was reported is kept, and the grid cell that it lies in, as far as one is known."""
+
+    locality: str
+    grid_cell: str | None
+
+
+def kept_at(
     location: Point | None, grid_cell: str | None, *, cameras: Iterable[Camera], kind: ZoneKind, reach_m: float
-) -> str:
-    """Where a problem that was reported there is kept; `kind` is what its scene looks at.
+) -> Kept:
+    """Where a problem that was reported there is kept; `kind` is what its scene looks at, `reach_m` how far a report reaches.
 
     A problem at the border of two localities, seen from one and reported nearest to the other, is two cases: nothing that
     is keyed by locality can know both. Raises ValueError when neither location nor cell is given.
     """
     if location is not None:
         near = [
-            (metres, camera.id, zone.id, locality_of(camera, zone))
+            (metres, camera.id, zone.id, Kept(locality_of(camera, zone), grid_cell or camera.grid_cell))
             for camera in cameras
             for zone in camera.zones_of(kind)
             if (metres := metres_to(camera, zone, location)) is not None and metres <= reach_m
@@ -41,10 +49,10 @@ def locality_at(
         if near:
             return min(near)[-1]
     if grid_cell:
-        return f"cell:{grid_cell}"
+        return Kept(f"cell:{grid_cell}", grid_cell)
     if location is None:
         raise ValueError("a report says where: expected a location or a grid cell")
-    return f"spot:{location[0]:.3f},{location[1]:.3f}"
+    return Kept(f"spot:{location[0]:.3f},{location[1]:.3f}", None)
 
 
 def spot_of(camera: Camera, kind: ZoneKind) -> Point | None:
