@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from citybrain.domain.camera import Camera, Zone
+from citybrain.domain.command import LookAgain
 from citybrain.domain.detection import Detection, Detections, Usable
 from citybrain.domain.episode import ChangeKind, EpisodeChange, Evidence
 from citybrain.domain.geometry import Homography
@@ -15,6 +16,7 @@ from citybrain.domain.observation import Verdict
 from pipeline import ledger as entries
 from pipeline.episode import Episode, advance, begin, confirm_if_due
 from pipeline.ledger import Ledger, Outcome
+from pipeline.looking_again import FORGET_AFTER, Asked, answer, ask
 from pipeline.rules import Look, Memory, Observation
 from pipeline.scene import Scene, Status
 
@@ -45,7 +47,8 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class CameraState:
-    """All that is remembered of a camera. `looks_lost` counts gaps in its sequence numbers."""
+    """All that is remembered of a camera. `looks_lost` counts gaps in its sequence numbers; `asked` are the questions about its
+    places, by scene and place."""
 
     last_at: datetime | None = None
     last_seq: int = 0
@@ -53,6 +56,7 @@ class CameraState:
     looks_lost: int = 0
     watches: Mapping[str, Watch] = field(default_factory=dict)
     ledgers: Mapping[str, Ledger] = field(default_factory=dict)
+    asked: Mapping[str, Asked] = field(default_factory=dict)
 
 
 def advance_camera(
@@ -64,6 +68,7 @@ def advance_camera(
     watches: dict[str, Watch] = {}
     ledgers = {scene: dict(ledger) for scene, ledger in state.ledgers.items()}
     changes: list[EpisodeChange] = []
+    asked = {key: each for key, each in state.asked.items() if seen.captured_at - each.said_at <= FORGET_AFTER}
     open_scenes = {key.partition("/")[0] for key, watch in state.watches.items() if _any_open(watch)}
     for scene in scenes:
         if scene.file.status is Status.DRAFT:
@@ -74,6 +79,7 @@ def advance_camera(
             ledger = ledgers.setdefault(scene.id, {})
             step = _Step(scene, camera, zone, seen, ledger=ledger, inhibited=inhibited)
             watches[key] = step.run(state.watches.get(key, Watch()))
+            step.answer(watches[key], asked)
             changes += step.changes
     _set_aside({key: watch for key, watch in state.watches.items() if key not in watches}, ledgers)
     restarted = seen.seq <= state.last_seq
@@ -86,9 +92,18 @@ def advance_camera(
             looks_lost=state.looks_lost + lost,
             watches=watches,
             ledgers=ledgers,
+            asked=asked,
         ),
         changes,
     )
+
+
+def look_again(state: CameraState, command: LookAgain) -> CameraState:
+    """The camera after it was asked to look at one of its places again; asked twice, it answers once."""
+    key = f"{command.scene}/{command.place}"
+    before = state.asked.get(key)
+    after = ask(before, locality=command.locality, asked_at=command.asked_at, said_at=command.at)
+    return state if after == before else replace(state, asked={**state.asked, key: after})
 
 
 def let_go(state: CameraState, camera: Camera | None, scenes: Sequence[Scene]) -> CameraState:
@@ -157,6 +172,54 @@ class _Step:
                 if after is not None:
                     held[place] = after
         return Watch(self.scene.rule.settle(memory, held.keys(), self.ended), held)
+
+    def answer(self, watch: Watch, asked: dict[str, Asked]) -> None:
+        """Answer what was asked about places of this zone; the questions are written back."""
+        zone = f"{self.camera.id}/{self.zone.id}"
+        for key, question in list(asked.items()):
+            place = key.removeprefix(f"{self.scene.id}/")
+            if place == key or (place != zone and not place.startswith(f"{zone}/")):
+                continue
+            held = watch.held.get(place[len(zone) + 1 :])
+            asked[key], kind = answer(
+                question,
+                self.seen,
+                held=held is not None,
+                is_open=held is not None and held.episode.is_open,
+                true=held is not None and held.episode.last_true_at == self.seen.captured_at,
+                max_gap=self.scene.file.max_gap,
+                verify_for=self.scene.file.verify_for,
+            )
+            if kind is not None:
+                self._tell_answer(kind, place, question, held)
+
+    def _tell_answer(self, kind: ChangeKind, place: str, question: Asked, held: Held | None) -> None:
+        box, picture = held.seen.box if held else None, self.seen.evidence
+        decided = kind in (ChangeKind.SEEN_GONE, ChangeKind.STILL_THERE)
+        shown = Evidence(picture, self.camera.id, self.seen.captured_at, "after", box) if decided and picture else None
+        self.changes.append(
+            EpisodeChange(
+                kind=kind,
+                scene=self.scene.id,
+                camera=self.camera.id,
+                zone=self.zone.id,
+                place=place,
+                locality=question.locality,
+                began_at=question.asked_at,
+                at=self.seen.captured_at,
+                label=held.seen.label if held else "",
+                confidence=held.seen.confidence if held else 0.0,
+                box=box,
+                observed_s=0.0,
+                assumed_s=0.0,
+                unseen_s=0.0,
+                reason=self.seen.usable.value,
+                shared_place=self.zone.place,
+                evidence=(shown,) if shown else (),
+                stamps={"captured": self.seen.captured_at, **self.seen.stamps},
+                model=self.seen.model,
+            )
+        )
 
     def _observe(self, watch: Watch) -> tuple[Memory, Sequence[Observation]]:
         if self.seen.usable is Usable.OK:

@@ -38,8 +38,9 @@ class City:
         return (*self.routes.kept_silent, *self.silences.values())
 
 
-def unwatched(city: City, scene: str, place: str, *, locality: str) -> str:
-    """Why nobody can tell any more how a scene stands at a place (`camera/zone…`) of this locality; empty when somebody can."""
+def unwatched(city: City, scene: str, place: str, *, locality: str | None) -> str:
+    """Why nobody can tell any more how a scene stands at a place (`camera/zone…`) of this locality, or of whichever; empty
+    when somebody can."""
     camera_id, zone_id, *_ = f"{place}/".split("/")
     camera, judged = city.cameras.get(camera_id), city.scenes.get(scene)
     if camera is None:
@@ -50,4 +51,4 @@ def unwatched(city: City, scene: str, place: str, *, locality: str) -> str:
     if zone is None:
         return "zone removed"
     # What ends there is told under another key from now on, and would not find this case.
-    return "" if locality_of(camera, zone) == locality else "place changed"
+    return "" if locality in (None, locality_of(camera, zone)) else "place changed"

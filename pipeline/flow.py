@@ -4,23 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 from typing import Literal, Protocol
 
-from citybrain.domain.command import Act, Command, Configured, Delivered, Filmed, Reported, Silenced, Tick
+from citybrain.domain.case import CaseAction
+from citybrain.domain.command import (
+    Absorb,
+    Act,
+    Command,
+    Configured,
+    Delivered,
+    Filmed,
+    LookAgain,
+    Reported,
+    Silenced,
+    Tick,
+)
 from citybrain.domain.detection import Detections
 from citybrain.errors import Unreadable
 from citybrain.wire import COMMANDS, DETECTIONS, read_command, read_detections
-from pipeline.camera_flow import CameraState, advance_camera, let_go
+from pipeline.camera_flow import CameraState, advance_camera, let_go, look_again
 from pipeline.cases.actions import act
+from pipeline.cases.asking import asks
 from pipeline.cases.episodes import advance_episode, withdraw
+from pipeline.cases.merging import absorb
 from pipeline.cases.notices import delivered, filmed
 from pipeline.cases.passing import release, tick
 from pipeline.cases.records import LocalityState, Told
 from pipeline.cases.reports import report
+from pipeline.cases.verification import ask_again
 from pipeline.city import City
 from pipeline.scene import Scene
 from pipeline.silences import Silences, silenced
+
+Ask = Absorb | Act | LookAgain
+"""What the pipeline asks of itself, and of ingest."""
 
 
 class States(Protocol):
@@ -47,12 +66,17 @@ class SetAside:
 
 @dataclass(slots=True)
 class Effects:
-    """What a step asks its runner to commit together."""
+    """What a step asks its runner to commit together.
+
+    `asks` are commands of the pipeline to itself and to ingest. A runner applies them before the next message, and puts them
+    on the bus in the same commit; applied once more from there, they change nothing.
+    """
 
     cameras: dict[str, CameraState] = field(default_factory=dict)
     localities: dict[str, LocalityState] = field(default_factory=dict)
     silences: Silences | None = None
     told: list[Told] = field(default_factory=list)
+    asks: list[Ask] = field(default_factory=list)
     set_aside: list[SetAside] = field(default_factory=list)
 
 
@@ -82,17 +106,39 @@ class Pipeline:
         effects = Effects(cameras={seen.camera: state})
         city = self._as_of(states.silences())
         for change in changes:
-            self._locality(change.locality, states, effects, partial(advance_episode, change=change, city=city))
+            advance = partial(advance_episode, change=change, city=city)
+            self._locality(change.locality, states, effects, advance, at=change.at)
         return effects
 
     def _command(self, command: Command, states: States) -> Effects:
         effects, city = Effects(), self._as_of(states.silences())
         match command:
+            case Tick() | Configured() | Silenced():
+                self._everywhere(command, states, effects, city)
+            case Delivered():
+                taken = partial(delivered, command=command)
+                self._locality(command.locality, states, effects, taken, at=command.at)
+            case Act():
+                self._asked(command, states, effects, partial(act, command=command, city=city))
+            case Filmed():
+                self._asked(command, states, effects, partial(filmed, command=command))
+            case Reported():
+                self._asked(command, states, effects, partial(report, command=command, city=city))
+            case Absorb():
+                if why := self._asked(command, states, effects, partial(absorb, command=command)):
+                    effects.asks.append(_take_back(command, why))
+            case LookAgain():
+                self._look_again(command, states, effects)
+        return effects
+
+    def _everywhere(self, command: Tick | Configured | Silenced, states: States, effects: Effects, city: City) -> None:
+        """What concerns every locality."""
+        match command:
             case Tick():
                 for key in states.localities():
-                    self._locality(key, states, effects, partial(tick, at=command.at, city=city))
-            case Silenced():
-                self._silenced(command, states, effects)
+                    self._locality(key, states, effects, partial(tick, at=command.at, city=city), at=command.at)
+                    again = partial(ask_again, key=key, at=command.at, city=city)
+                    self._locality(key, states, effects, again, at=command.at)
             case Configured():
                 for key in states.known_cameras():
                     before = states.camera(key)
@@ -101,16 +147,9 @@ class Pipeline:
                         effects.cameras[key] = after
                 for key in states.localities():
                     withdrawn = partial(withdraw, key=key, at=command.at, city=self.city, cause=command.id)
-                    self._locality(key, states, effects, withdrawn)
-            case Delivered():
-                self._locality(command.locality, states, effects, partial(delivered, command=command))
-            case Act():
-                self._asked(command.locality, states, effects, partial(act, command=command, city=city))
-            case Filmed():
-                self._asked(command.locality, states, effects, partial(filmed, command=command))
-            case Reported():
-                self._asked(command.locality, states, effects, partial(report, command=command, city=city))
-        return effects
+                    self._locality(key, states, effects, withdrawn, at=command.at)
+            case Silenced():
+                self._silenced(command, states, effects)
 
     def _silenced(self, command: Silenced, states: States, effects: Effects) -> None:
         """A silence made or ended; what none holds back any more is told at once."""
@@ -121,7 +160,16 @@ class Pipeline:
         effects.silences, city = silences, self._as_of(silences)
         for key in states.localities():
             release_all = partial(release, at=command.at, city=city, cause=command.id)
-            self._locality(key, states, effects, release_all)
+            self._locality(key, states, effects, release_all, at=command.at)
+
+    def _look_again(self, command: LookAgain, states: States, effects: Effects) -> None:
+        if command.camera not in self.city.cameras:
+            effects.set_aside.append(SetAside("unknown", f"no camera {command.camera!r} is configured"))
+            return
+        before = states.camera(command.camera)
+        after = look_again(before, command)
+        if after is not before:
+            effects.cameras[command.camera] = after
 
     def _as_of(self, silences: Silences) -> City:
         """The city with the silences that people made."""
@@ -129,19 +177,21 @@ class Pipeline:
 
     @staticmethod
     def _asked(
-        key: str,
+        command: Act | Filmed | Reported | Absorb,
         states: States,
         effects: Effects,
         answer: Callable[[LocalityState], tuple[LocalityState, list[Told], str]],
-    ) -> None:
+    ) -> str:
         """What may be refused, for the reason that the answer gives."""
-        before = states.locality(key)
+        before = states.locality(command.locality)
         after, told, why = answer(before)
         if after is not before:
-            effects.localities[key] = after
+            effects.localities[command.locality] = after
+            effects.asks += asks(before, after, command.at)
         effects.told += told
         if why:
             effects.set_aside.append(SetAside("refused", why))
+        return why
 
     @staticmethod
     def _locality(
@@ -149,9 +199,25 @@ class Pipeline:
         states: States,
         effects: Effects,
         advance: Callable[[LocalityState], tuple[LocalityState, list[Told]]],
+        *,
+        at: datetime,
     ) -> None:
         before = effects.localities.get(key) or states.locality(key)
         after, told = advance(before)
         if after is not before:
             effects.localities[key] = after
+            effects.asks += asks(before, after, at)
         effects.told += told
+
+
+def _take_back(command: Absorb, why: str) -> Act:
+    """The merge of which the other half cannot be, taken back."""
+    return Act(
+        id=f"refused-{command.id}",
+        case=command.other.id,
+        locality=command.other.locality,
+        action=CaseAction.UNDO,
+        actor="citybrain",
+        at=command.at,
+        reason=why,
+    )

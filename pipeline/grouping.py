@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from citybrain.domain.case import Case
+from citybrain.domain.case import Case, CaseState
 from citybrain.domain.episode import EpisodeChange
 from citybrain.domain.geometry import Box, Point, metres_between
+from pipeline.loop import Absorbed, Undo, Verification
 from pipeline.pace import Pace
 from pipeline.scene import Grouping
 
@@ -37,7 +38,8 @@ class Sighting:
 class CaseRecord:
     """A case with what is needed to join, judge and tell it: its sightings by place, and what was done to it.
 
-    `notice` is the version of the case by which the dispatch system is told of it for the first time.
+    `notice` is the version of the case by which the dispatch system is told of it for the first time. `into_locality` is
+    where the case lies that this one was made part of.
     """
 
     case: Case
@@ -46,7 +48,11 @@ class CaseRecord:
     done: tuple[str, ...] = ()
     rejected_at: datetime | None = None
     notice: int = 1
-    pace: Pace = Pace()
+    pace: Pace = field(default_factory=Pace)
+    undo: Undo | None = None
+    into_locality: str | None = None
+    absorbed: tuple[Absorbed, ...] = ()
+    verification: Verification | None = None
 
     @property
     def present(self) -> bool:
@@ -99,9 +105,18 @@ def metres_from(record: CaseRecord, location: Point | None, *, per_object: bool)
     return min((metres_between(each, location) for each in known), default=math.inf)
 
 
-def latest(records: Iterable[CaseRecord]) -> CaseRecord | None:
-    """The record whose case was filed last."""
-    return max(records, key=lambda record: (record.case.filed_at, record.case.id), default=None)
+def recurred(records: Iterable[CaseRecord], at: datetime, *, within: timedelta) -> str | None:
+    """The case that what begins now is a recurrence of: the one filed last that was closed not longer ago than that.
+
+    One that was rejected was no problem; of one that was merged the other case is meant.
+    """
+    closed = [
+        record.case
+        for record in records
+        if record.case.state is CaseState.CLOSED and at - (record.case.closed_at or at) <= within
+    ]
+    case = max(closed, key=lambda case: (case.filed_at, case.id), default=None)
+    return None if case is None else case.merged_into or case.id
 
 
 def _sees_it_already(record: CaseRecord, change: EpisodeChange) -> bool:

@@ -45,7 +45,8 @@ class Status(StrEnum):
 
 class CaseTerms(Section):
     """What kind of case a scene makes. `quiet_after_reject` keeps a place quiet once people said it was nothing;
-    `close_after_clear` closes a case by itself that long after the thing was seen to be gone, unless people took it up."""
+    `close_after_clear` closes a case by itself that long after the thing was seen to be gone, unless people took it up;
+    what begins in the same place within `recurs_within` of its end is a recurrence of it."""
 
     code: str = Field(min_length=1)
     unit: str = Field(min_length=1)
@@ -54,6 +55,7 @@ class CaseTerms(Section):
     kind: Literal["event", "component"] = "event"
     quiet_after_reject: Duration = timedelta(minutes=30)
     close_after_clear: Duration | None = None
+    recurs_within: Duration = timedelta(days=30)
 
 
 class Grouping(Section):
@@ -93,6 +95,7 @@ class SceneFile(Section):
     max_gap: Duration
     clear_after: Duration
     min_seen: float = Field(default=0.5, ge=0, le=1)
+    verify_for: Duration = timedelta(seconds=30)
     patience: SomeDuration | None = None
     attention: Duration | None = None
     clip: bool = True

@@ -18,12 +18,14 @@ from pipeline.camera_flow import CameraState, Held, Watch
 from pipeline.cases.records import LocalityState
 from pipeline.episode import Episode
 from pipeline.grouping import CaseRecord, Sighting
+from pipeline.looking_again import Asked
 from pipeline.loop import Absorbed, Undo, Verification
 from pipeline.pace import Pace
 from pipeline.silences import Silences
 
 VERSION = 1
 _INSTANTS = ("began_at", "last_true_at", "last_usable_at", "last_look_at", "confirmed_at", "last_false_at")
+_ASKED_INSTANTS = ("asked_at", "said_at", "true_since", "true_at", "usable_at")
 _SPANS = ("cleared", "observed", "assumed", "doubted", "unseen")
 
 
@@ -41,6 +43,7 @@ def write_camera(state: CameraState) -> bytes:
                 if watch.memory or watch.held
             },
             "ledgers": state.ledgers,
+            "asked": {key: _asked(each) for key, each in state.asked.items()},
         }
     )
 
@@ -57,6 +60,7 @@ def read_camera(raw: bytes) -> CameraState:
             for key, each in fields["watches"].items()
         },
         ledgers=fields["ledgers"],
+        asked={key: _read_asked(each) for key, each in fields.get("asked", {}).items()},
     )
 
 
@@ -102,6 +106,24 @@ def _read_held(fields: Mapping[str, Any]) -> Held:
 
 def _read_evidence(fields: Mapping[str, Any] | None) -> Evidence | None:
     return read_evidence(fields) if fields else None
+
+
+def _asked(asked: Asked) -> dict[str, Any]:
+    return {
+        "locality": asked.locality,
+        **{name: _seconds(getattr(asked, name)) for name in _ASKED_INSTANTS},
+        "answered": asked.answered,
+        "blind": asked.blind,
+    }
+
+
+def _read_asked(fields: Mapping[str, Any]) -> Asked:
+    return Asked(
+        locality=fields["locality"],
+        **{name: _instant(fields[name]) for name in _ASKED_INSTANTS},  # type: ignore[arg-type]  # the first two are never None
+        answered=fields["answered"],
+        blind=fields["blind"],
+    )
 
 
 def _episode(episode: Episode) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from citybrain.domain.case import Case, CaseAction, Report
@@ -15,7 +16,7 @@ class Act:
     """Someone takes an action on a case. `id` is the asker's, so that asking twice acts once; `actor` is who.
 
     `unit` is whom `assign` gives it to, `until` by when `extend` allows and `defer` waits, `into` the case that `merge` makes it
-    part of; `evidence` are pictures taken on the spot (role `field`).
+    part of and `into_locality` where that one lies; `evidence` are pictures taken on the spot (role `field`).
     """
 
     id: str
@@ -29,12 +30,17 @@ class Act:
     unit: str | None = None
     until: datetime | None = None
     into: str | None = None
+    into_locality: str | None = None
     evidence: tuple[Evidence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Absorb:
-    """The other half of a merge: `case` gets cameras, reports and evidence of `other`, as they were when it was asked."""
+    """The other half of a merge: `case` gets cameras, reports and evidence of `other`, as they were when it was asked.
+
+    `places` are where cameras see it, each with its camera. `undone`: the merge was taken back, and with it what came by it.
+    The pipeline asks this of itself, when the merge is done.
+    """
 
     id: str
     case: str
@@ -42,6 +48,8 @@ class Absorb:
     other: Case
     actor: str
     at: datetime
+    places: Mapping[str, str] = field(default_factory=dict)
+    undone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +78,7 @@ class Reported:
 class LookAgain:
     """A unit says that it is done: the camera is to look at the place again, and to keep a picture of what it sees then.
 
-    Said of each place of the case, and said again while there is no answer.
+    Said of each place of the case, and said again, with the same `asked_at`, while there is no answer. The pipeline asks it.
     """
 
     id: str

@@ -16,7 +16,7 @@ class ChangeKind(StrEnum):
     began ──► unseen ◄──► seen_again
       └──────────┴────────────┴─────► ended
 
-    When it was asked to look again (`LookAgain`): seen_gone, or still_there.
+    When it was asked to look again (`LookAgain`): seen_gone, or still_there; and unseen, seen_again where no episode is open.
     """
 
     BEGAN = "began"
@@ -60,7 +60,8 @@ class EpisodeChange:
 
     `place` is where it is (`camera/zone` or `camera/zone/anchor`), `locality` the key that everything which may be the same
     problem shares, `shared_place` the name two cameras give to one place, `ground` its (longitude, latitude) where surveyed.
-    `at` is the captured_at of the look that told. Figures in seconds: observed, assumed between looks, unseen.
+    `at` is the captured_at of the look that told. Of an answer to `LookAgain`, `began_at` is its asked_at. Figures in seconds:
+    observed, assumed between looks, unseen.
     """
 
     kind: ChangeKind

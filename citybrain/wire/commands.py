@@ -77,6 +77,7 @@ def _fields(command: Command) -> dict[str, Any]:
                 "unit": command.unit,
                 "until": maybe_iso(command.until),
                 "into": command.into,
+                "into_locality": command.into_locality,
                 "evidence": [evidence_fields(each) for each in command.evidence],
             }
         case Absorb():
@@ -85,6 +86,8 @@ def _fields(command: Command) -> dict[str, Any]:
                 "locality": command.locality,
                 "other": case_fields(command.other),
                 "actor": command.actor,
+                "places": dict(command.places),
+                "undone": command.undone,
             }
         case Reported():
             return {
@@ -174,6 +177,7 @@ def _act(fields: Fields, id: str, at: datetime) -> Act:
         unit=maybe(fields, "unit", str),
         until=maybe_instant(fields, "until"),
         into=maybe(fields, "into", str),
+        into_locality=maybe(fields, "into_locality", str),
         evidence=_evidence(fields),
     )
 
@@ -186,6 +190,8 @@ def _absorb(fields: Fields, id: str, at: datetime) -> Absorb:
         other=read_case(need(fields, "other", dict)),
         actor=need(fields, "actor", str),
         at=at,
+        places=_places(fields),
+        undone=flag(fields, "undone", default=False),
     )
 
 
@@ -243,6 +249,13 @@ def _filmed(fields: Fields, id: str, at: datetime) -> Filmed:
         clip=read_evidence(need(fields, "clip", dict)),
         at=at,
     )
+
+
+def _places(fields: Fields) -> Mapping[str, str]:
+    places = maybe(fields, "places", dict) or {}
+    if not all(isinstance(camera, str) for camera in places.values()):
+        raise Unreadable("places: expected the camera of each place")
+    return places
 
 
 def _evidence(fields: Fields) -> tuple[Evidence, ...]:

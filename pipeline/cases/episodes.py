@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from citybrain.domain.case import Case, CaseEventType, CaseState, Origin
 from citybrain.domain.command import Reported
@@ -19,9 +20,10 @@ from pipeline.cases.records import (
     tell,
     with_evidence,
 )
+from pipeline.cases.verification import answered, settled
 from pipeline.city import City, unwatched
 from pipeline.dispatch import decide
-from pipeline.grouping import CaseRecord, Sighting, latest, metres_from, same_problem, same_spot
+from pipeline.grouping import CaseRecord, Sighting, metres_from, recurred, same_problem, same_spot
 from pipeline.routes import Spot
 from pipeline.scene import Scene
 
@@ -31,13 +33,18 @@ def advance_episode(state: LocalityState, change: EpisodeChange, city: City) -> 
     if change.scene not in city.scenes:
         return count(state, "set_aside:scene removed"), []
     if change.kind is ChangeKind.BEGAN:
-        return _began(forget(state, change.at), change, city)
+        return _began(forget(state, change.at, city), change, city)
+    if change.kind in (ChangeKind.SEEN_GONE, ChangeKind.STILL_THERE):
+        return answered(state, change)
     for index, record in enumerate(state.records):
         sighting = record.sightings.get(change.place)
         same = record.case.scene == change.scene  # two scenes may look at one zone: their places have one name
         if same and sighting is not None and sighting.began_at == change.began_at and sighting.open:
             after, told = _changed(record, sighting, change)
-            return put(state, index, after), told
+            after, more = settled(after, change.at)
+            return put(state, index, after), [*told, *more]
+    if change.kind in (ChangeKind.UNSEEN, ChangeKind.SEEN_AGAIN):
+        return answered(state, change)
     return state, []
 
 
@@ -78,21 +85,22 @@ def _began(state: LocalityState, change: EpisodeChange, city: City) -> tuple[Loc
         return state, []  # said before
     per_object = scene.rule.per_object
     location = change.ground or city.cameras[change.camera].location
-    mine = [
-        index
-        for index, record in enumerate(state.records)
-        if record.case.state.is_open
-        and same_problem(record, change, location=location, per_object=per_object, grouping=scene.file.group)
-    ]
+    same = partial(same_problem, change=change, location=location, per_object=per_object, grouping=scene.file.group)
+    mine = [index for index, record in enumerate(state.records) if record.case.state.is_open and same(record)]
     if mine:
         index = min(mine, key=lambda i: _distance(state.records[i], change, location))
         record, told = _merged(state.records[index], change)
         return count(put(state, index, record), "merged"), told
+    for index, record in enumerate(state.records):
+        if record.case.merged_into and record.present and same(record):  # another case is there for what still stands
+            sightings = {**record.sightings, change.place: sighting_of(change)}
+            return count(put(state, index, replace(record, sightings=sightings)), "merged"), []
     before = [record for record in state.records if same_spot(record, change, per_object=per_object)]
     quiet = scene.file.case.quiet_after_reject
     if any(record.rejected_at and change.at - record.rejected_at < quiet for record in before):
         return count(state, "suppressed:rejected before"), []
-    record, told = file_case(change, scene, city, recurrence_of=latest(before))
+    recurrence_of = recurred(before, change.at, within=scene.file.case.recurs_within)
+    record, told = file_case(change, scene, city, recurrence_of=recurrence_of)
     outcome = "filed:silenced" if record.case.silenced else "filed"
     return count(LocalityState([*state.records, record], state.counts), outcome), told
 
@@ -102,7 +110,7 @@ def file_case(
     scene: Scene,
     city: City,
     *,
-    recurrence_of: CaseRecord | None,
+    recurrence_of: str | None,
     reported: Reported | None = None,
 ) -> tuple[CaseRecord, list[Told]]:
     """A case of its own, of an episode that a camera saw or that was reported."""
@@ -142,7 +150,7 @@ def file_case(
         actor=reported.actor if reported else "",
         origin=reported.report.origin if reported else Origin.CAMERA,
         reports=(reported.report,) if reported else (),
-        recurrence_of=recurrence_of.case.id if recurrence_of else None,
+        recurrence_of=recurrence_of,
         trial=not decision.dispatch and decision.reason.value == "trial",
         model=change.model,
         config=city.revision,

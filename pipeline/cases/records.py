@@ -11,11 +11,13 @@ from datetime import datetime, timedelta
 from citybrain.clock import iso
 from citybrain.domain.case import Case, CaseEvent, CaseEventType
 from citybrain.domain.episode import Evidence, EvidenceKind
+from pipeline.city import City
 from pipeline.grouping import CaseRecord
 
 REMEMBER = timedelta(days=30)
-"""How long a closed case is known, so that its return is a recurrence."""
+"""How long a closed case is known at least; longer where a scene says that what returns later recurs."""
 MOST_PICTURES, MOST_CLIPS = 12, 3
+_MOST_COMMANDS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,11 @@ def tell(
     return replace(record, case=case), [Told(event, record.dispatch)]
 
 
+def remembering(done: Sequence[str], command: str) -> tuple[str, ...]:
+    """The commands that were done, this one among them: said again, it is not done again."""
+    return (*done, command)[-_MOST_COMMANDS:]
+
+
 def put(state: LocalityState, index: int, record: CaseRecord) -> LocalityState:
     records = list(state.records)
     records[index] = record
@@ -62,13 +69,19 @@ def count(state: LocalityState, outcome: str) -> LocalityState:
     return LocalityState(state.records, {**state.counts, outcome: state.counts.get(outcome, 0) + 1})
 
 
-def forget(state: LocalityState, at: datetime) -> LocalityState:
+def forget(state: LocalityState, at: datetime, city: City) -> LocalityState:
+    """Without the cases closed so long ago that nothing is their recurrence."""
     kept = [
         record
         for record in state.records
-        if record.case.state.is_open or record.present or at - (record.case.closed_at or at) < REMEMBER
+        if record.case.state.is_open or record.present or at - (record.case.closed_at or at) < _memory(record, city)
     ]
     return LocalityState(kept, state.counts)
+
+
+def _memory(record: CaseRecord, city: City) -> timedelta:
+    scene = city.scenes.get(record.case.scene)
+    return max(REMEMBER, scene.file.case.recurs_within) if scene else REMEMBER
 
 
 def with_evidence(case: Case, more: Sequence[Evidence]) -> tuple[Evidence, ...]:

@@ -14,7 +14,7 @@ from citybrain.domain.episode import ChangeKind, EpisodeChange
 from pipeline.cases.episodes import advance_episode, file_case, sighting_of
 from pipeline.cases.records import LocalityState, Told, case_id, count, forget, put, tell, with_evidence
 from pipeline.city import City
-from pipeline.grouping import CaseRecord, latest, metres_from
+from pipeline.grouping import CaseRecord, metres_from, recurred
 from pipeline.scene import Scene, Status
 
 MOST_REPORTS = 50
@@ -31,7 +31,7 @@ def report(state: LocalityState, command: Reported, city: City) -> tuple[Localit
         return *_over(state, command, city), ""
     if any(_knows(record, command) for record in state.records):
         return state, [], ""
-    state = forget(state, command.at)
+    state = forget(state, command.at, city)
     metres = [_metres(record, command, scene) for record in state.records]
     near = [index for index, each in enumerate(metres) if each <= scene.file.group.reach_m]
     mine = [index for index in near if state.records[index].case.state.is_open]
@@ -47,7 +47,8 @@ def report(state: LocalityState, command: Reported, city: City) -> tuple[Localit
     if scene.rule.per_object:  # another car in that street is no recurrence
         before = [record for record in before if command.place in record.sightings]
     change = _change(command, ChangeKind.BEGAN)
-    record, told = file_case(change, scene, city, recurrence_of=latest(before), reported=command)
+    recurrence_of = recurred(before, command.at, within=scene.file.case.recurs_within)
+    record, told = file_case(change, scene, city, recurrence_of=recurrence_of, reported=command)
     return count(LocalityState([*state.records, record], state.counts), "reported:filed"), told, ""
 
 

@@ -1,12 +1,14 @@
-"""States held in memory, with what a step changed laid over what is committed."""
+"""States held in memory, with what a step changed laid over what is committed, and a message with all that it asks for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 
+from citybrain.wire import COMMANDS, write_command
 from pipeline.camera_flow import CameraState
 from pipeline.cases.records import LocalityState
-from pipeline.flow import Effects
+from pipeline.flow import Effects, Pipeline
 from pipeline.silences import Silences
 
 
@@ -54,3 +56,16 @@ class HeldStates:
         self.held |= effects.localities
         if effects.silences is not None:
             self.kept_silent = effects.silences
+
+
+def advance(pipeline: Pipeline, topic: str, value: bytes, states: HeldStates) -> Iterator[Effects]:
+    """What follows from a message, and then from what the pipeline asks of itself because of it, before any other message.
+
+    So the order of the log decides, not how soon a question comes back by it: every runner comes to the same.
+    """
+    waiting = deque([(topic, value)])
+    while waiting:
+        effects = pipeline.step(*waiting.popleft(), states)
+        states.take(effects)
+        waiting += [(COMMANDS, write_command(each)) for each in effects.asks]
+        yield effects

@@ -10,7 +10,7 @@ from citybrain.domain.case import CaseEvent
 from citybrain.errors import Unreadable
 from citybrain.wire import DETECTIONS, dumps, loads
 from pipeline.flow import Pipeline, SetAside
-from pipeline.runners.memory import HeldStates
+from pipeline.runners.memory import HeldStates, advance
 from pipeline.state import (
     read_camera,
     read_locality,
@@ -32,11 +32,10 @@ class Replay:
     def run(self, values: Iterable[bytes], *, topic: str = DETECTIONS) -> Iterator[CaseEvent]:
         """The case events of the messages, in order, each as soon as its message was read."""
         for value in values:
-            effects = self._pipeline.step(topic, value, self.states)
-            self.states.take(effects)
-            self.set_aside += effects.set_aside
-            for told in effects.told:
-                yield told.event
+            for effects in advance(self._pipeline, topic, value, self.states):
+                self.set_aside += effects.set_aside
+                for told in effects.told:
+                    yield told.event
 
 
 def save(states: HeldStates, path: Path) -> None:

@@ -288,8 +288,17 @@ REACHED_BY = {
     CaseState.HANDLING: ["handle"],
     CaseState.VERIFYING: ["verify"],
     CaseState.DEFERRED: ["defer"],
+    CaseState.RETURNED: ["return"],
     CaseState.CLOSED: ["close"],
     CaseState.REJECTED: ["reject"],
+}
+
+
+NEEDS = {
+    CaseAction.RETURN: {"reason": "not ours"},
+    CaseAction.ASSIGN: {"unit": "urban_order"},
+    CaseAction.EXTEND: {"until": START + 9 * HOUR},
+    CaseAction.MERGE: {"into": "case-other", "into_locality": "cell:530111001001003"},
 }
 
 
@@ -297,15 +306,18 @@ REACHED_BY = {
 @pytest.mark.parametrize("state", REACHED_BY)
 def test_each_action_is_possible_or_refused_with_the_reason(corner, state, action):
     for step in REACHED_BY[state]:
-        corner.acts(step)
-    told = corner.acts(action)
+        corner.acts(step, reason="so")
+    undoable = corner.case.undoable
+    told = corner.acts(action, **NEEDS.get(action, {}))
     assert corner.case.state.is_open or corner.case.closed_at
-    if state in ALLOWED[action]:
+    if action is CaseAction.UNDO and undoable is None:
+        assert corner.why == "there is nothing to undo"
+    elif state in ALLOWED[action]:
         assert told
         assert corner.why == ""
     else:
         assert corner.why == f"cannot {action} a case that is {state}"
-    assert (action in allowed_actions(state)) is bool(told)
+    assert (action in allowed_actions(state, undoable=undoable)) is bool(told)
 
 
 def test_every_state_has_something_that_people_can_do():
