@@ -12,12 +12,13 @@ from fastapi import APIRouter, Header, Query
 from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from citybrain.domain.case import ALLOWED, CaseAction, CaseState, allowed_actions
+from citybrain.domain.case import CaseAction, CaseState, allowed_actions
 from citybrain.domain.command import Act
 from citybrain.wire import COMMANDS, write_command
+from events_api.acts import check_complete, command, digest_of
 from events_api.cursors import page_cursor, page_key
 from events_api.limits import Limited
-from events_api.parts import CaseReader, Given, OnTheSpot, Parts, TimelineReader, audit, limit
+from events_api.parts import CaseReader, CaseViewer, Given, OnTheSpot, Parts, audit, limit
 from events_api.ports import Fields, StoredEvent, Wanted
 from events_api.problems import Problem
 from events_api.schemas import ActionAnswer, ActionRequest, CasePage, ShownCase, Timeline, answers
@@ -82,7 +83,7 @@ def cases(query: Annotated[CasesQuery, Query()], given: Given, actor: CaseReader
 
 
 @router.get("/cases/{id:path}/timeline", responses=answers(Timeline, 404))
-def timeline(id: str, given: Given, actor: TimelineReader) -> JSONResponse:
+def timeline(id: str, given: Given, actor: CaseViewer) -> JSONResponse:
     """Everything that happened to one case, oldest first."""
     _seen_by(actor, id, given.store.case(id))
     events = given.store.timeline(id)
@@ -105,21 +106,18 @@ async def act(
     if actor.unit is not None and asked.action not in FIELD_ACTIONS:
         may = ", ".join(each.value for each in CaseAction if each in FIELD_ACTIONS)
         raise Problem(403, "role-too-small", f"a field key may {may}, not {asked.action.value}")
-    if asked.action is CaseAction.REJECT and not asked.reason:
-        fault = {"field": "reason", "in": "body", "message": "to reject needs a reason"}
-        raise Problem(422, "invalid-request", "reason: to reject needs a reason", more={"errors": [fault]})
-    command, repeated = await asyncio.to_thread(_command_id, given, case, asked, actor.name, idempotency_key)
+    check_complete(asked)
+    command_id, repeated = await asyncio.to_thread(_command_id, given, case, asked, actor.name, idempotency_key)
     if repeated is None:
         check_possible(case, asked.action)
+        said = await asyncio.to_thread(command, given, case, asked, id=command_id, actor=actor.name)
         await asyncio.to_thread(
-            audit, given, actor, "case.action", id, action=asked.action.value, reason=asked.reason, command=command
+            audit, given, actor, "case.action", id, action=asked.action.value, reason=asked.reason, command=command_id
         )
-        await asyncio.to_thread(
-            put, given, case, asked.action, id=command, actor=actor.name, reason=asked.reason, note=asked.note
-        )
-        repeated = await given.feed.effect(command, within=EFFECT_WITHIN)
+        await asyncio.to_thread(_publish, given, said)
+        repeated = await given.feed.effect(command_id, within=EFFECT_WITHIN)
     after = await asyncio.to_thread(given.store.case, id) or case
-    answer = {"command": command, "applied": repeated is not None, "case": shown(after)}
+    answer = {"command": command_id, "applied": repeated is not None, "case": shown(after)}
     return JSONResponse(answer, status_code=202 if repeated is None else 200)
 
 
@@ -154,8 +152,9 @@ def no_case(id: str) -> Problem:
 def check_possible(case: Fields, action: CaseAction) -> None:
     """Raises Problem 409, naming what is possible instead."""
     state = CaseState(case["state"])
-    if state not in ALLOWED[action]:
-        allowed = [each.value for each in allowed_actions(state)]
+    possible = allowed_actions(state, undoable=case.get("undoable"))
+    if action not in possible:
+        allowed = [each.value for each in possible]
         raise Problem(
             409,
             "impossible-action",
@@ -166,17 +165,12 @@ def check_possible(case: Fields, action: CaseAction) -> None:
 
 def put(given: Parts, case: Fields, action: CaseAction, *, id: str, actor: str, reason: str, note: str) -> None:
     """Put an action on the bus, in order with everything else about its locality."""
-    command = Act(
-        id=id,
-        case=case["id"],
-        locality=case["locality"],
-        action=action,
-        actor=actor,
-        at=given.clock.now(),
-        reason=reason,
-        note=note,
-    )
-    given.bus.publish(COMMANDS, case["locality"], write_command(command))
+    at, locality = given.clock.now(), case["locality"]
+    _publish(given, Act(id, case["id"], locality, action, actor, at, reason=reason, note=note))
+
+
+def _publish(given: Parts, act: Act) -> None:
+    given.bus.publish(COMMANDS, act.locality, write_command(act))
 
 
 def _command_id(
@@ -187,7 +181,7 @@ def _command_id(
     With an Idempotency-Key the first half stands for the key, the second for what is asked: the same key for something
     else is refused. Without one, the same action of one person on one version of the case is one command.
     """
-    said = _digest(asked.action.value, asked.reason, asked.note)
+    said = digest_of(asked)
     if key is None:
         return f"act-{_digest(actor, case['id'], str(case['version']))}-{said}", None
     mine = f"act-{_digest(actor, case['id'], 'key', key)}-"

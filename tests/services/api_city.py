@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -117,30 +118,44 @@ def event(of: Case, type: CaseEventType = CaseEventType.FILED, *, cause: str | N
     return CaseEvent(f"{of.id}-v{of.version}", type, of, of.filed_at + timedelta(seconds=of.version - 1), cause)
 
 
-def obey(before: Case, act: Act) -> CaseEvent:
-    """What the pipeline would say to an action, told simply."""
-    state, kind = {
-        CaseAction.CONFIRM: (before.state, CaseEventType.STATUS),
-        CaseAction.REJECT: (CaseState.REJECTED, CaseEventType.REJECTED),
-        CaseAction.HANDLE: (CaseState.HANDLING, CaseEventType.STATUS),
-        CaseAction.VERIFY: (CaseState.VERIFYING, CaseEventType.STATUS),
-        CaseAction.CLOSE: (CaseState.CLOSED, CaseEventType.CLOSED),
-        CaseAction.REOPEN: (CaseState.FILED, CaseEventType.REOPENED),
-        CaseAction.ESCALATE: (before.state, CaseEventType.ESCALATED),
-        CaseAction.DEFER: (CaseState.DEFERRED, CaseEventType.STATUS),
-    }[act.action]
-    judged = {CaseAction.CONFIRM: "confirmed", CaseAction.REJECT: "rejected"}.get(act.action, before.judged)
-    light = Light.RED if act.action is CaseAction.ESCALATE else before.light
-    after = replace(
-        before,
-        state=state,
-        judged=judged,
-        light=light,
-        reason=act.reason,
-        note=act.note,
-        actor=act.actor,
-        version=before.version + 1,
-    )
+_TOLD = {
+    CaseAction.REJECT: CaseEventType.REJECTED,
+    CaseAction.CLOSE: CaseEventType.CLOSED,
+    CaseAction.MERGE: CaseEventType.CLOSED,
+    CaseAction.REOPEN: CaseEventType.REOPENED,
+    CaseAction.ESCALATE: CaseEventType.ESCALATED,
+}
+_UNDOABLE = (CaseAction.CONFIRM, CaseAction.REJECT, CaseAction.MERGE)
+
+
+def obey(before: Case, act: Act, undone: Case | None = None) -> CaseEvent:
+    """What the pipeline would say to an action, told simply. `undone` is the case before what undo takes back."""
+    changed: dict[CaseAction, dict[str, Any]] = {
+        CaseAction.CONFIRM: {"judged": "confirmed"},
+        CaseAction.REJECT: {"judged": "rejected", "state": CaseState.REJECTED, "closed_at": act.at},
+        CaseAction.HANDLE: {"state": CaseState.HANDLING, "accepted_at": act.at},
+        CaseAction.ARRIVE: {"state": CaseState.HANDLING, "arrived_at": act.at},
+        CaseAction.VERIFY: {"state": CaseState.VERIFYING, "done_at": act.at},
+        CaseAction.RETURN: {"state": CaseState.RETURNED},
+        CaseAction.ASSIGN: {"unit": act.unit},
+        CaseAction.EXTEND: {"due_at": act.until},
+        CaseAction.CLOSE: {"state": CaseState.CLOSED, "closed_at": act.at},
+        CaseAction.REOPEN: {"state": CaseState.FILED, "closed_at": None},
+        CaseAction.ESCALATE: {
+            "light": Light.RED,
+            "escalation": before.escalation + 1,
+            "escalated_to": "Guanshang street",
+        },
+        CaseAction.DEFER: {"state": CaseState.DEFERRED, "due_at": act.until or before.due_at},
+        CaseAction.MERGE: {"state": CaseState.CLOSED, "closed_at": act.at, "merged_into": act.into},
+        CaseAction.UNDO: {}
+        if undone is None
+        else {name: getattr(undone, name) for name in ("state", "judged", "closed_at", "merged_into")},
+    }
+    said = {"reason": act.reason, "note": act.note, "actor": act.actor, "version": before.version + 1}
+    undoable = act.action.value if act.action in _UNDOABLE else None
+    after = replace(before, **{**said, "undoable": undoable, **changed[act.action]})
+    kind = _TOLD.get(act.action, CaseEventType.STATUS)
     return CaseEvent(f"{after.id}-v{after.version}", kind, after, act.at, act.id)
 
 
@@ -219,12 +234,14 @@ class City:
 
     def _obey(self) -> None:
         done: set[str] = set()
+        was: dict[str, Case] = {}
         while not self._stop.is_set():
             for act in self.commands():
                 before = self.cases[act.case]
                 if act.id not in done and before.state in ALLOWED[act.action]:
                     done.add(act.id)
-                    self.tell(obey(before, act))
+                    self.tell(obey(before, act, was.get(act.case)))
+                    was[act.case] = before
             self.pipeline.wait(timedelta(milliseconds=50))
 
     def close(self) -> None:
