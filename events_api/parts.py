@@ -201,7 +201,7 @@ def _within(given: Parts, kind: Limited, who: str) -> None:
 Viewer = Annotated[Actor, Depends(needs(Role.VIEWER))]
 Reader = Annotated[Actor, Depends(needs(Role.VIEWER, Role.PLATFORM))]
 CaseReader = Annotated[Actor, Depends(needs(Role.VIEWER, Role.PLATFORM, Role.FIELD))]
-TimelineReader = Annotated[Actor, Depends(needs(Role.VIEWER, Role.FIELD))]
+CaseViewer = Annotated[Actor, Depends(needs(Role.VIEWER, Role.FIELD))]
 OnTheSpot = Annotated[Actor, Depends(needs(Role.OPERATOR, Role.FIELD))]
 Operator = Annotated[Actor, Depends(needs(Role.OPERATOR))]
 Engineer = Annotated[Actor, Depends(needs(Role.ENGINEER))]

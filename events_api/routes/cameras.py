@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 
 from events_api.camera_overview import Known, Wanted, masked
 from events_api.cursors import camera_cursor, camera_place
-from events_api.parts import Given, Viewer
+from events_api.parts import CaseViewer, Given, Viewer
 from events_api.problems import Problem
 from events_api.schemas import Camera as CameraModel
 from events_api.schemas import CameraList, CameraStateName, answers
@@ -49,7 +49,7 @@ def cameras(
 
 
 @router.get("/cameras/{id:path}", responses=answers(CameraModel, 404))
-def camera(id: str, given: Given, _: Viewer) -> JSONResponse:
+def camera(id: str, given: Given, _: CaseViewer) -> JSONResponse:
     """One camera."""
     found = given.cameras.get(id)
     if found is None:

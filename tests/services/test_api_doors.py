@@ -45,7 +45,7 @@ ALLOWED = {
     ("GET", f"/v1/cases/{case(1).id}/timeline"): {"viewer", "operator", "engineer", "field"},
     ("GET", "/v1/events"): {"viewer", "operator", "engineer", "platform"},
     ("GET", "/v1/cameras"): {"viewer", "operator", "engineer"},
-    ("GET", "/v1/cameras/gd-0001"): {"viewer", "operator", "engineer"},
+    ("GET", "/v1/cameras/gd-0001"): {"viewer", "operator", "engineer", "field"},
     ("GET", "/v1/configuration"): {"viewer", "operator", "engineer"},
     ("GET", "/v1/scenes"): {"viewer", "operator", "engineer"},
     ("GET", "/v1/stats"): {"viewer", "operator", "engineer"},
