@@ -48,7 +48,7 @@ ACCEPTED_WITHIN = timedelta(seconds=10)
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """A decoded picture of one camera, with what is known of its way."""
+    """A decoded picture of one camera, with what is known of its way; `again` as in `Frame`."""
 
     camera: str
     picture: Picture
@@ -56,6 +56,7 @@ class Glance:
     seq: int
     clock_ok: bool = True
     stamps: Mapping[str, datetime] = field(default_factory=dict)
+    again: bool = False
 
 
 @dataclass(slots=True)
@@ -174,7 +175,7 @@ class Looking:
                 if eye.gate is not None:
                     eye.gate.forget()
                 continue
-            before = eye.last if eye.gate is not None else None
+            before = eye.last if eye.gate is not None and not glance.again else None
             changed = eye.gate.changed(sight.luma, glance.captured_at) if eye.gate is not None and before else None
             repeated = before is not None and changed is not None and not changed.any()
             eye.audited = repeated and is_audited(glance.camera, glance.seq)
@@ -223,7 +224,7 @@ class Looking:
         concerned = any(each.label in concerning for each in answer)
         evidence = None
         # A picture is also kept when something was there a moment ago: it may be the one that shows it gone.
-        if self._evidence is not None and (concerned or eye.concerned):
+        if self._evidence is not None and (concerned or eye.concerned or glance.again):
             image = jpeg.encode(glance.picture, width=EVIDENCE_WIDTH, quality=EVIDENCE_QUALITY)
             image = jpeg.telling(image, _things(answer))  # where people and vehicles are, for whoever masks it
             try:

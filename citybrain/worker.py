@@ -99,7 +99,7 @@ class Worker:
         else:
             picture, captured_at = self._decoder.decode(frame), frame.captured_at
         stamps = {"received": frame.received_at, "decoded": self._clock.now()}
-        return Glance(frame.camera, picture, captured_at, frame.seq, frame.clock_ok, stamps)
+        return Glance(frame.camera, picture, captured_at, frame.seq, frame.clock_ok, stamps, again=frame.again)
 
 
 def _charged(reports: Sequence[Report], decoding: Mapping[str, float], took_s: float) -> list[Report]:

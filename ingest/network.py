@@ -23,6 +23,7 @@ from ingest.balance import BALANCE_EVERY_S, balance
 from ingest.budget import Load, together
 from ingest.config import CameraSettings, build, paced_by_looks
 from ingest.kept import process_memory
+from ingest.looking_again import LookingAgain
 from ingest.plan import Plan, Reconciled
 from ingest.rtsp.flow import process_counts
 from ingest.sampler import Sampler
@@ -70,6 +71,7 @@ class Network:
         self._turns = turns or Turns()
         self._strikes = Strikes()
         self._attention = Attention(plan.attention)
+        self.again = LookingAgain(bus, clock, self._look_at_once)
         self._samplers = [Sampler() for _ in range(workers.count)]
         self._followed = [0] * workers.count
         self._moved = 0
@@ -266,7 +268,7 @@ class Network:
                 continue
             each.seq += 1
             each.given_at = frame.captured_at
-            frames.append(replace(frame, seq=each.seq))
+            frames.append(replace(frame, seq=each.seq, again=self.again.wanted(camera, now_s)))
             if suspected:
                 break
         return frames
@@ -342,12 +344,24 @@ class Network:
         if self._clips is not None and each.source is not None:
             for began in report.began:
                 self._clips.begin(each.state.id, began, each.source)
-        until_s = self._attention.asked(each.state.id, report.asks, now_s)
-        if until_s is None:
+        asked_s = self._attention.asked(each.state.id, report.asks, now_s)
+        again_s = self.again.closely_until(each.state.id, now_s)
+        if asked_s is None and again_s is None:
             self._disregard(each)
             return
         if each.attended_until_s is None:
             log.info("camera %s: looked at closely (%s)", each.state.id, ", ".join(report.asks))
+        self._attend(each, max(asked_s or now_s, again_s or now_s), now_s)
+
+    def _look_at_once(self, camera: str) -> None:
+        """A unit says that it is done there."""
+        each, now_s = self._cameras.get(camera), self._clock.monotonic()
+        until_s = self.again.closely_until(camera, now_s)
+        if each is not None and until_s is not None:
+            log.info("camera %s: looks again, for a unit says that it is done", camera)
+            self._attend(each, max(each.attended_until_s or until_s, until_s), now_s)
+
+    def _attend(self, each: Watched, until_s: float, now_s: float) -> None:
         each.attended_until_s = until_s
         self._samplers[each.worker].attend(each.state.id, now_s, every=CLOSER_EVERY_S, until=until_s)
         self._go_on(each, now_s)

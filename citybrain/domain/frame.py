@@ -19,6 +19,8 @@ class Frame:
     `packets[0]`. With `since` above 0 there is no keyframe: the packets go on where a decoder stands that has decoded exactly
     `since` packets of that group. `instants` says when each packet was captured, where there are several and the source knows;
     a decoder that holds pictures back (B-frames) gives one that is older than the last packet.
+
+    `again`: somebody waits for what is seen now. It is inferred, and its picture kept, also when nothing is there.
     """
 
     camera: str
@@ -32,3 +34,4 @@ class Frame:
     group: int = 0
     since: int = 0
     instants: tuple[datetime, ...] = ()
+    again: bool = False

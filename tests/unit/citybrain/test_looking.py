@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from citybrain import assembly
+from citybrain.domain.detection import Looked
 from citybrain.evidence.files import FileEvidence
 from citybrain.hot.sqlite import SqliteHot
 from citybrain.looking import Glance, Looking
@@ -70,6 +71,23 @@ def test_a_picture_is_kept_of_what_concerns_a_scene_of_this_camera(looking_at):
     assert [look.evidence is not None for look in seen] == [True, False]
     (burning,) = looking.look([Glance("lane", FIRE, AT + timedelta(seconds=30), 2)])
     assert burning.evidence is not None
+
+
+def test_who_is_asked_to_look_again_looks_and_keeps_what_it_sees_although_nothing_changed_and_nothing_is_there(looking_at):
+    looking, _ = looking_at("kerb", kerb="kerb")
+    empty = street((128, 128, 128))
+    looks = [
+        looking.look([Glance("kerb", empty, AT + timedelta(seconds=second), second + 1, again=second == 3)])[0]
+        for second in range(5)
+    ]
+    assert [each.looked for each in looks] == [
+        Looked.INFERRED,
+        Looked.UNCHANGED,
+        Looked.UNCHANGED,
+        Looked.INFERRED,
+        Looked.UNCHANGED,
+    ]
+    assert [each.evidence is not None for each in looks[:4]] == [False, False, False, True]
 
 
 @pytest.mark.parametrize(("cameras", "renewed_each"), [(10, 1), (80, 4)])
