@@ -24,6 +24,17 @@ def load(text: str) -> Any:
         return _value(text)  # its nodes are gone before anybody collects
 
 
+def compose(text: str) -> yaml.Node | None:
+    """The document's nodes, whose marks say where in the text they stand (`index` counts characters). Raises as `load` does."""
+    with undisturbed():
+        loader = _loader(text)
+        try:
+            node: yaml.Node | None = loader.get_single_node()
+            return node
+        finally:
+            loader.dispose()
+
+
 def _value(text: str) -> Any:
     loader = _loader(text)
     try:
