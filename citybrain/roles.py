@@ -29,7 +29,9 @@ from citybrain.evidence.files import FileEvidence
 from citybrain.hot.sqlite import SqliteHot
 from citybrain.map_layer import MapFile
 from citybrain.ports import Notifier
+from citybrain.rehearsing import LogRehearsal
 from citybrain.watching import Watching, adopted_by, follow, follow_beside
+from citybrain.zone_files import ConfiguredZones
 from events_api.app import create_app
 from events_api.personal import Reporters
 from events_api.ports import DeadLetter
@@ -76,6 +78,11 @@ class DataFolder:
     def accepted(self) -> Path:
         """The configuration in force."""
         return self.path / "accepted.pickle"
+
+    @property
+    def zones_before(self) -> Path:
+        """Files of cameras as they were before zones were written into them."""
+        return self.path / "zones-before"
 
     @property
     def keys(self) -> Path:
@@ -184,6 +191,8 @@ def run_api(config: Path, data: DataFolder, *, host: str, port: int) -> None:
         dead_letters=OutboxDeadLetters(data.database, clock),
         dispatch_secret=data.dispatch_secret(),
         map_file=MapFile(config),
+        zone_files=ConfiguredZones(config, before=data.zones_before, clock=clock),
+        rehearsal=LogRehearsal(data.database, lambda: watching.current, clock=clock),
         reporters=Reporters(data.reporters),
         host=host,
     )
