@@ -120,9 +120,13 @@ class _Answer:
         await self._send(message)
 
 
+def is_of_another_site(headers: Headers) -> bool:
+    """Whether a browser says that a page of another site asks: for what is noted or dear although it changes nothing."""
+    return headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}
+
+
 def _is_foreign(headers: Headers, host: str) -> bool:
-    site = headers.get("sec-fetch-site")
-    if site is not None and site not in {"same-origin", "none"}:
+    if is_of_another_site(headers):
         return True
     origin = headers.get("origin")
     return origin is not None and urlsplit(origin).netloc.lower() != host.lower()
