@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from citybrain.clock import iso
-from citybrain.domain.case import CaseEventType, CaseState
+from citybrain.domain.case import Case, CaseEventType, CaseState
 from citybrain.domain.command import LookAgain
 from citybrain.domain.episode import ChangeKind, EpisodeChange, Evidence
 from pipeline.cases.records import LocalityState, Told, put, tell, with_evidence
@@ -116,7 +116,7 @@ def _answered(record: CaseRecord, verification: Verification, change: EpisodeCha
         sighting = record.sightings.get(place)
         if sighting is not None:
             record = replace(record, sightings={**record.sightings, place: replace(sighting, open=False, blind=False)})
-        record = replace(record, case=replace(record.case, evidence=with_evidence(record.case, after)))
+        record = replace(record, case=replace(record.case, evidence=_with_after(record.case, after)))
         return settled(replace(record, verification=verification), change.at)
     blind = verification.blind | {place} if change.kind is ChangeKind.UNSEEN else verification.blind - {place}
     record = replace(record, verification=replace(verification, blind=blind))
@@ -142,6 +142,14 @@ def _able(record: CaseRecord) -> Collection[str]:
     return record.verification.waiting.keys() - blind
 
 
+def _with_after(case: Case, pictures: Sequence[Evidence]) -> tuple[Evidence, ...]:
+    """The picture that ended the episode may be the one that verifies it: then that is what it is for."""
+    known = {each.ref for each in pictures}
+    return with_evidence(
+        replace(case, evidence=tuple(each for each in case.evidence if each.ref not in known)), pictures
+    )
+
+
 def _sent_back(record: CaseRecord, pictures: Sequence[Evidence], at: datetime) -> tuple[CaseRecord, list[Told]]:
     case = replace(
         record.case,
@@ -150,7 +158,7 @@ def _sent_back(record: CaseRecord, pictures: Sequence[Evidence], at: datetime) -
         unseen_since=None,
         present=True,
         cleared_at=None,
-        evidence=with_evidence(record.case, pictures),
+        evidence=_with_after(record.case, pictures),
         reason=STILL_THERE,
         note="",
         actor="citybrain",
