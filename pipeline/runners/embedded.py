@@ -15,7 +15,7 @@ import asyncio
 import logging
 import os
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -27,14 +27,16 @@ from citybrain.delivery.outbox import SCHEMA as OUTBOX
 from citybrain.delivery.outbox import Outbox
 from citybrain.delivery.sender import Sender
 from citybrain.domain.case import CaseEvent
-from citybrain.domain.command import Configured, Delivered, Tick
+from citybrain.domain.command import Configured, Delivered, LookAgain, Tick
 from citybrain.errors import Permanent, Transient
+from citybrain.evidence.seals import Seals
+from citybrain.evidence.signer import Signer
 from citybrain.ports import Acknowledgement, EvidenceStore, HotStore, Message, Notifier, Outgoing
 from citybrain.wire import CASE_EVENTS, COMMANDS, DETECTIONS, dumps, read_case_event, write_case_event, write_command
 from pipeline import ledger as entries
 from pipeline.camera_flow import pending
 from pipeline.flow import Effects, Pipeline, SetAside
-from pipeline.runners.memory import HeldStates
+from pipeline.runners.memory import HeldStates, advance
 from pipeline.state import (
     read_camera,
     read_locality,
@@ -91,10 +93,12 @@ class Embedded:
         evidence: EvidenceStore | None = None,
         hot: HotStore | None = None,
         upkeep: Upkeep | None = None,
+        signer: Signer | None = None,
     ) -> None:
         self._connection = connect(database, durable=True)
         self._connection.executescript(SCHEMA + OUTBOX)
         self._pipeline, self._clock, self._evidence, self._hot = pipeline, clock, evidence, hot
+        self._seals = Seals(self._connection, signer, evidence) if signer is not None and evidence is not None else None
         self._upkeep = upkeep or Upkeep()
         self._endpoints = tuple(notifiers)
         self.outbox = Outbox(self._connection, clock=clock)
@@ -178,12 +182,19 @@ class Embedded:
     # -- one message ------------------------------------------------------------------------------------------------
 
     def _apply(self, message: Message, changed: Effects) -> None:
+        for effects in self._steps(message):
+            self._follow(message, effects, changed)
+
+    def _steps(self, message: Message) -> Iterator[Effects]:
         try:
-            effects = self._pipeline.step(message.topic, message.value, self._states)
+            steps = advance(self._pipeline, message.topic, message.value, self._states)
+            while (effects := next(steps, None)) is not None:
+                yield effects
         except Exception as error:  # a defect of ours must not stop the city: the message is kept, with its reason
             log.exception("message %d of %s could not be applied", message.offset, message.topic)
-            effects = Effects(set_aside=[SetAside("unreadable", f"defect: {type(error).__name__}: {error}")])
-        self._states.take(effects)
+            yield Effects(set_aside=[SetAside("unreadable", f"defect: {type(error).__name__}: {error}")])
+
+    def _follow(self, message: Message, effects: Effects, changed: Effects) -> None:
         changed.cameras |= effects.cameras
         changed.localities |= effects.localities
         changed.silences = changed.silences if effects.silences is None else effects.silences
@@ -195,16 +206,21 @@ class Embedded:
                 for endpoint in self._endpoints:
                     outgoing = Outgoing(told.event.id, endpoint, told.event.case.id, body)
                     self.outbox.put(outgoing, at=self._clock.now())
+        for ask in effects.asks:  # applied already, and harmless once more: ingest reads there what it is asked
+            key = ask.camera if isinstance(ask, LookAgain) else ask.locality
+            append(self._connection, COMMANDS, key, write_command(ask), at=self._clock.now())
         for aside in effects.set_aside:
             self._keep_aside(message, aside)
 
     def _claim(self, event: CaseEvent) -> None:
-        """Keep the pictures a case shows, before it is told: harmless when repeated, so it need not be in the commit."""
+        """Keep the pictures a case shows, before it is told, and seal them in its commit: both are harmless when repeated."""
         if self._evidence is not None:
             for evidence in event.case.evidence:
                 try:
                     if not self._evidence.keep(evidence.ref):
                         log.warning("picture %s of %s is no longer there", evidence.ref, event.case.id)
+                    elif self._seals is not None:
+                        self._seals.seal(event, evidence)
                 except (Transient, Permanent) as error:
                     log.error("picture not kept for %s: %s", event.case.id, error)  # noqa: TRY400  # the case matters more
 
