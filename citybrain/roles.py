@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from citybrain.zone_files import ConfiguredZones
 from events_api.app import create_app
 from events_api.personal import Reporters
 from events_api.ports import DeadLetter
+from events_api.registry import Registry
 from events_api.security import Keys
 from events_api.server import Server
 from events_api.store.sqlite import SqliteCases
@@ -197,12 +199,22 @@ def run_api(config: Path, data: DataFolder, *, host: str, port: int) -> None:
         host=host,
     )
     server, registry = Server(app, host=host, port=port), app.state.parts.registry
-    stop = follow_beside(watching, lambda each: registry.adopt(each.views.values(), each.scene_infos()))
+    _adopt(registry, watching.current)
+    stop = follow_beside(watching, partial(_adopt, registry))
     uvloop.install()
     server.run()
     stop.set()
     if not server.started:
         sys.exit(1)
+
+
+def _adopt(registry: Registry, configuration: Configuration) -> None:
+    registry.adopt(
+        configuration.views.values(),
+        configuration.scene_infos(),
+        areas=configuration.areas.districts,
+        silences=configuration.routes.kept_silent,
+    )
 
 
 class OutboxDeadLetters:

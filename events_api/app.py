@@ -31,6 +31,7 @@ from events_api.projector import Projector
 from events_api.registry import Registry
 from events_api.routes import audit as audit_routes
 from events_api.routes import (
+    areas,
     camera_table,
     cases,
     configuration,
@@ -44,6 +45,7 @@ from events_api.routes import (
     photos,
     reports,
     session,
+    silences,
     zones,
 )
 from events_api.routes import cameras as camera_routes
@@ -51,6 +53,7 @@ from events_api.routes import evidence as evidence_routes
 from events_api.routes import map as map_routes
 from events_api.routes import views as view_routes
 from events_api.security import Keys
+from events_api.silences import Silences
 
 _MAX_BODY = 64 * 1024
 
@@ -85,6 +88,7 @@ def create_app(
     if not is_loopback(host) and (keys is None or not keys.any()):
         raise UsageError(f"{host} is reached by others: make a key first (citybrain keys add NAME --role operator)")
     feed, registry, history = Feed(store), Registry(cameras, scenes), CameraHistory()
+    following = Silences(bus, store)
     parts = Parts(
         bus=bus,
         store=store,
@@ -102,8 +106,9 @@ def create_app(
         dead_letters=dead_letters,
         dispatch_secret=dispatch_secret,
         figures=figures,
-        projector=Projector(bus, store, announce=feed.announce_from),
+        projector=Projector(bus, store, announce=feed.announce_from, beside=following.step),
         feed=feed,
+        silences=following,
         trail=trail or AuditTrail(None, clock=clock or SystemClock()),
         limits=limits or Limits(clock or SystemClock()),
         zone_files=zone_files,
@@ -150,6 +155,8 @@ def _v1() -> APIRouter:
         map_routes,
         view_routes,
         overview,
+        areas,
+        silences,
         configuration,
         evidence_routes,
         photos,

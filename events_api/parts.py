@@ -37,6 +37,7 @@ from events_api.problems import Problem
 from events_api.projector import Projector
 from events_api.registry import Registry
 from events_api.security import Actor, Keys, Role
+from events_api.silences import Silences
 
 COOKIE = "citybrain_session"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -67,6 +68,7 @@ class Parts:
     figures: Callable[[], Mapping[str, float]]
     projector: Projector
     feed: Feed
+    silences: Silences
     trail: AuditTrail
     limits: Limits
     zone_files: ZoneFiles | None = None

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from citybrain.domain.camera import Text
 from citybrain.domain.case import CaseEvent
+from citybrain.domain.command import Silence
 
 Fields = Mapping[str, Any]
 
@@ -130,6 +131,15 @@ class Wanted:
     words: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class KeptSilence:
+    """A silence with how many cases it has held back, and how many of them are open and still told to nobody."""
+
+    silence: Silence
+    held: int = 0
+    holding: int = 0
+
+
 PageKey = tuple[str, str]
 """Where a page of cases ended: the last case's filed_at as the wire writes it, and its id."""
 
@@ -181,6 +191,26 @@ class CaseStore(Protocol):
 
     def latencies(self, *, since: datetime | None = None) -> list[float]:
         """latency_s of the cases filed since then that were posted, ascending."""
+        ...
+
+    def open_by_cell(self) -> dict[tuple[str | None, str], int]:
+        """How many open cases there are by (grid cell, light)."""
+        ...
+
+    def silence_cursor(self) -> int:
+        """The offset up to which silences were taken in, 0 at the beginning."""
+        ...
+
+    def take_silences(self, batch: Sequence[Silence], *, cursor: int) -> None:
+        """Take in silences as they were made or changed, in order; what lies behind the cursor already changes nothing."""
+        ...
+
+    def silences(self) -> list[KeptSilence]:
+        """All that people made, as they are now, in the order they were made."""
+        ...
+
+    def silenced(self) -> dict[str, tuple[int, int]]:
+        """By silence, of whatever origin: how many cases it has held back, and how many it holds."""
         ...
 
     def set_aside(self) -> int:

@@ -19,14 +19,22 @@ _PATIENCE = timedelta(milliseconds=200)
 
 
 class Projector:
-    """Follows `case-events` from the view's own cursor. `announce` gets each batch after it is committed."""
+    """Follows `case-events` from the view's own cursor. `announce` gets each batch after it is committed.
+
+    `beside` is what else follows the log: asked for its next batch while there is no event; false when there was nothing.
+    """
 
     def __init__(
-        self, bus: Bus, store: CaseStore, *, announce: Callable[[Sequence[StoredEvent], int], None] = lambda *_: None
+        self,
+        bus: Bus,
+        store: CaseStore,
+        *,
+        announce: Callable[[Sequence[StoredEvent], int], None] = lambda *_: None,
+        beside: Callable[[], bool] = lambda: False,
     ) -> None:
         self._bus = bus
         self._store = store
-        self._announce = announce
+        self._announce, self._beside = announce, beside
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self.failures = 0
@@ -65,7 +73,7 @@ class Projector:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                if not self.step():
+                if not self.step() and not self._beside():
                     self._bus.wait(_PATIENCE)
                 self.failure = ""
             except Exception as error:  # noqa: BLE001 - a worker's outer loop: the log keeps everything, so go on

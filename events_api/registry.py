@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from citybrain.domain.area import Area
 from citybrain.domain.camera import Camera
+from citybrain.domain.command import Silence
 from events_api.ports import SceneInfo
 
 
@@ -14,9 +16,21 @@ class Registry:
     def __init__(self, cameras: Iterable[Camera], scenes: Iterable[SceneInfo]) -> None:
         self.cameras: Mapping[str, Camera] = {}
         self.scenes: Sequence[SceneInfo] = ()
+        self.areas: Sequence[Area] = ()
+        self.silences: Sequence[Silence] = ()
         self.adopt(cameras, scenes)
 
-    def adopt(self, cameras: Iterable[Camera], scenes: Iterable[SceneInfo]) -> None:
-        """Go on by another configuration."""
+    def adopt(
+        self,
+        cameras: Iterable[Camera],
+        scenes: Iterable[SceneInfo],
+        *,
+        areas: Iterable[Area] | None = None,
+        silences: Iterable[Silence] | None = None,
+    ) -> None:
+        """Go on by another configuration. What is left out stays as it was: the districts with all within them, the
+        silences of routes.yaml."""
+        self.areas = self.areas if areas is None else tuple(areas)
+        self.silences = self.silences if silences is None else tuple(silences)
         self.cameras = {camera.id: camera for camera in sorted(cameras, key=lambda each: each.id)}
         self.scenes = tuple(scenes)

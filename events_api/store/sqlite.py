@@ -14,11 +14,23 @@ from typing import Any
 
 from citybrain.clock import iso
 from citybrain.domain.case import Case
-from events_api.ports import EVERYTHING, EventFilter, Fields, LoggedEvent, PageKey, SetAside, StoredEvent, Wanted
+from citybrain.domain.command import Silence
+from citybrain.wire import read_silence, silence_fields
+from events_api.ports import (
+    EVERYTHING,
+    EventFilter,
+    Fields,
+    KeptSilence,
+    LoggedEvent,
+    PageKey,
+    SetAside,
+    StoredEvent,
+    Wanted,
+)
 
 _log = logging.getLogger(__name__)
 
-_VERSION = 2  # raised with the schema: a view of another version is thrown away and made anew from the log
+_VERSION = 3  # raised with the schema: a view of another version is thrown away and made anew from the log
 
 _SCHEMA = """
 CREATE TABLE cases (
@@ -31,6 +43,8 @@ CREATE INDEX cases_by_scene ON cases (scene, state, filed_at, id);
 CREATE INDEX cases_open ON cases (filed_at, id) WHERE is_open;
 CREATE TABLE case_cameras (camera TEXT, case_id TEXT, PRIMARY KEY (camera, case_id)) WITHOUT ROWID;
 CREATE TABLE case_evidence (ref TEXT, case_id TEXT, PRIMARY KEY (ref, case_id)) WITHOUT ROWID;
+CREATE TABLE case_silences (silence TEXT, case_id TEXT, PRIMARY KEY (silence, case_id)) WITHOUT ROWID;
+CREATE TABLE silences (n INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, body TEXT NOT NULL);
 CREATE TABLE events (
     cursor INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, type TEXT NOT NULL, scene TEXT NOT NULL, case_id TEXT NOT NULL,
     cause TEXT, body TEXT NOT NULL, severity TEXT NOT NULL, grid_cell TEXT
@@ -38,11 +52,13 @@ CREATE TABLE events (
 CREATE INDEX events_of_case ON events (case_id, cursor);
 CREATE INDEX events_by_cause ON events (cause) WHERE cause IS NOT NULL;
 CREATE TABLE set_aside (cursor INTEGER PRIMARY KEY, reason TEXT NOT NULL, body TEXT NOT NULL);
-CREATE TABLE projection (only INTEGER PRIMARY KEY CHECK (only = 1), cursor INTEGER NOT NULL);
-INSERT INTO projection VALUES (1, 0);
+CREATE TABLE projection (
+    only INTEGER PRIMARY KEY CHECK (only = 1), cursor INTEGER NOT NULL, silence_cursor INTEGER NOT NULL
+);
+INSERT INTO projection VALUES (1, 0, 0);
 """
 
-_TABLES = ("cases", "case_cameras", "case_evidence", "events", "set_aside", "projection")
+_TABLES = ("cases", "case_cameras", "case_evidence", "case_silences", "silences", "events", "set_aside", "projection")
 _EVENT = "cursor, type, scene, case_id, cause, body, severity, grid_cell"
 _KEPT_OF_UNREADABLE = 2000
 _IDLE = 8  # connections kept open between calls
@@ -77,8 +93,8 @@ class SqliteCases:
     def reset(self) -> None:
         with self._transaction() as db:
             for table in _TABLES[:-1]:
-                db.execute(f"DELETE FROM {table}")  # noqa: S608 - the names are the six above
-            db.execute("UPDATE projection SET cursor = 0")
+                db.execute(f"DELETE FROM {table}")  # noqa: S608 - the names are those above
+            db.execute("UPDATE projection SET cursor = 0, silence_cursor = 0")
 
     def case(self, id: str) -> Fields | None:
         rows = self._query("SELECT body FROM cases WHERE id = ?", (id,))
@@ -131,6 +147,37 @@ class SqliteCases:
             ("" if since is None else iso(since),),
         )
         return [latency for (latency,) in rows]
+
+    def open_by_cell(self) -> dict[tuple[str | None, str], int]:
+        rows = self._query(
+            "SELECT grid_cell, json_extract(body, '$.light'), count(*) FROM cases WHERE is_open GROUP BY 1, 2"
+        )
+        return {(cell, light): count for cell, light, count in rows}
+
+    def silence_cursor(self) -> int:
+        return int(self._query("SELECT silence_cursor FROM projection")[0][0])
+
+    def take_silences(self, batch: Sequence[Silence], *, cursor: int) -> None:
+        with self._transaction() as db:
+            moved = db.execute("UPDATE projection SET silence_cursor = ? WHERE silence_cursor < ?", (cursor, cursor))
+            if moved.rowcount == 0:  # another thread was quicker, and may have taken in later ones
+                return
+            db.executemany(
+                "INSERT INTO silences (id, body) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body",
+                [(each.id, json.dumps(silence_fields(each))) for each in batch],
+            )
+
+    def silences(self) -> list[KeptSilence]:
+        counts = self.silenced()
+        found = [read_silence(json.loads(body)) for (body,) in self._query("SELECT body FROM silences ORDER BY n")]
+        return [KeptSilence(each, *counts.get(each.id, (0, 0))) for each in found]
+
+    def silenced(self) -> dict[str, tuple[int, int]]:
+        rows = self._query(
+            "SELECT silence, count(*), sum(is_open AND json_extract(body, '$.silenced') IS silence)"
+            " FROM case_silences JOIN cases ON id = case_id GROUP BY silence"
+        )
+        return {silence: (held, holding) for silence, held, holding in rows}
 
     def set_aside(self) -> int:
         return int(self._query("SELECT count(*) FROM set_aside")[0][0])
@@ -249,6 +296,8 @@ def _write_case(db: sqlite3.Connection, case: Case, raw: str) -> None:
     )
     db.executemany("INSERT OR IGNORE INTO case_cameras VALUES (?, ?)", [(camera, case.id) for camera in case.cameras])
     db.executemany("INSERT OR IGNORE INTO case_evidence VALUES (?, ?)", [(each.ref, case.id) for each in case.evidence])
+    if case.silenced is not None:
+        db.execute("INSERT OR IGNORE INTO case_silences VALUES (?, ?)", (case.silenced, case.id))
 
 
 def _words(case: Case) -> str:
