@@ -21,6 +21,8 @@ from detectors.config import DetectorSettings, labels_of
 from events_api.ports import SceneInfo
 from ingest import config as camera_config
 from ingest.config import CameraSettings
+from ingest.sensors import config as sensor_config
+from ingest.sensors.config import SensorsSettings
 from pipeline import areas, calendar, codes, routes, scene, story
 from pipeline.areas import Areas
 from pipeline.calendar import Calendar
@@ -50,6 +52,7 @@ class Configuration:
     calendar: Calendar
     revision: str
     masking: Masking = safety_config.DEFAULT
+    sensors: SensorsSettings | None = None
 
     @property
     def views(self) -> Mapping[str, Camera]:
@@ -178,12 +181,13 @@ def read(folder: Path) -> tuple[Configuration | None, list[Fault]]:
     _check_detectors(cameras, _names(folder / "detectors"), faults)
     _check_gaps(cameras, scenes, faults)
     map_layer.load(folder, faults=faults)
+    sensors = sensor_config.load(folder, faults=faults, scenes=_names(folder / "scenes"))
     masking = safety_config.load(folder / "safety.yaml", labels=known, faults=faults)
     if faults:
         return None, sorted(set(faults))
     revision = _revision(folder)
     return Configuration(
-        folder, cameras, detectors, scenes, tables, routing, tree, working, revision, masking=masking
+        folder, cameras, detectors, scenes, tables, routing, tree, working, revision, masking=masking, sensors=sensors
     ), []
 
 

@@ -1,4 +1,4 @@
-"""What the network process and its workers are told of a configuration."""
+"""What the network process, its workers and the sensors' listener are told of a configuration."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from citybrain.assembly import Configuration
+from citybrain.domain.camera import ZoneKind
+from citybrain.domain.locality import kept_at
 from ingest.plan import Plan
+from ingest.sensors.config import Sensor
+from ingest.sensors.watch import Placed, SensorPlan
 
 
 def plan_of(configuration: Configuration) -> Plan:
@@ -18,6 +22,27 @@ def plan_of(configuration: Configuration) -> Plan:
         attention=attention_of(configuration),
         briefing=pickle.dumps(configuration, protocol=pickle.HIGHEST_PROTOCOL),
     )
+
+
+def sensor_plan_of(configuration: Configuration) -> SensorPlan:
+    """What is listened to, and where the cases of each sensor are kept."""
+    if configuration.sensors is None:
+        return SensorPlan()
+    placed = [_placed(each, configuration) for each in configuration.sensors.sensors]
+    return SensorPlan(configuration.sensors.broker, placed)
+
+
+def _placed(sensor: Sensor, configuration: Configuration) -> Placed:
+    file = configuration.scenes[sensor.scene].file
+    location = None if sensor.location is None else (sensor.location.lon, sensor.location.lat)
+    kept = kept_at(
+        location,
+        sensor.grid_cell,
+        cameras=configuration.views.values(),
+        kind=ZoneKind(file.zone_kind),
+        reach_m=file.group.reach_m,
+    )
+    return Placed(sensor, kept.locality, kept.grid_cell)
 
 
 def configuration_of(briefing: bytes) -> Configuration:

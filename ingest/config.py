@@ -130,16 +130,18 @@ def _name(value: object) -> object:
 
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-_Id = Annotated[str, BeforeValidator(_id)]
+Id = Annotated[str, BeforeValidator(_id)]
+Name = Annotated[Bilingual, BeforeValidator(_name)]
+GridCell = Annotated[str, BeforeValidator(_code)]
 
 
-class _Location(Section):
+class Location(Section):
     lon: Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
     lat: Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
 
 
 class _Zone(Section):
-    id: _Id
+    id: Id
     kind: ZoneKind
     polygon: list[tuple[float, float]]
     place: Annotated[str, Field(min_length=1)] | None = None
@@ -149,12 +151,12 @@ class _Zone(Section):
 class Entry(Section):
     """One camera as the file says it."""
 
-    id: _Id
-    name: Annotated[Bilingual, BeforeValidator(_name)]
+    id: Id
+    name: Name
     url: str
     source: str | None = None
-    location: _Location | None = None
-    grid_cell: Annotated[str, BeforeValidator(_code)] | None = None
+    location: Location | None = None
+    grid_cell: GridCell | None = None
     detector: Annotated[str, Field(min_length=1)] | None = None
     look_every: Duration = timedelta(seconds=1)
     fixed: bool = True
