@@ -10,8 +10,8 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ from citybrain.delivery.outbox import SCHEMA as OUTBOX
 from citybrain.delivery.outbox import Outbox
 from citybrain.errors import UsageError
 from citybrain.evidence.files import FileEvidence
+from citybrain.evidence.seals import Seal, seals_of
+from citybrain.evidence.signer import Signer
 from citybrain.hot.sqlite import SqliteHot
 from citybrain.map_layer import MapFile
 from citybrain.ports import Notifier
@@ -34,12 +36,15 @@ from citybrain.rehearsing import LogRehearsal
 from citybrain.watching import Watching, adopted_by, follow, follow_beside
 from citybrain.zone_files import ConfiguredZones
 from events_api.app import create_app
+from events_api.audit import AuditTrail
 from events_api.personal import Reporters
 from events_api.ports import DeadLetter
 from events_api.registry import Registry
 from events_api.security import Keys
 from events_api.server import Server
 from events_api.store.sqlite import SqliteCases
+from events_api.subscriptions.store import Subscriptions
+from events_api.subscriptions.telling import Terms
 from ingest.clips import Clips
 from ingest.network import Network
 from ingest.open_files import allow_connections
@@ -94,6 +99,25 @@ class DataFolder:
     def reporters(self) -> Path:
         """Who reported, masked."""
         return self.path / "reporters.db"
+
+    @property
+    def subscriptions(self) -> Path:
+        """Who is told by webhook, how far each is, and what waits for it."""
+        return self.path / "subscriptions.db"
+
+    @property
+    def audit(self) -> Path:
+        """Who did what."""
+        return self.path / "audit.db"
+
+    def signer(self) -> Signer:
+        """The key that evidence is signed with; made at first use, readable by the owner only."""
+        return Signer.open(self.path / "evidence.key")
+
+    @property
+    def sensors(self) -> Path:
+        """How each sensor stands."""
+        return self.path / "sensors.db"
 
     def dispatch_secret(self) -> str:
         """The secret shared with the dispatch system; made at first use, readable by the owner only."""
@@ -163,6 +187,7 @@ def run_pipeline(config: Path, data: DataFolder, *, dispatch: str | None) -> Non
         evidence=FileEvidence(data.evidence),
         hot=hot,
         upkeep=with_hold(Upkeep(), watching.current.longest_hold),
+        signer=data.signer(),
     )
     stop = asyncio.Event()
 
@@ -177,13 +202,15 @@ def run_pipeline(config: Path, data: DataFolder, *, dispatch: str | None) -> Non
     embedded.close()
 
 
-def run_api(config: Path, data: DataFolder, *, host: str, port: int) -> None:
-    """The events API and the wall, until told to stop."""
+def run_api(config: Path, data: DataFolder, *, host: str, port: int, webhooks_to: Sequence[str] = ()) -> None:
+    """The events API and the wall, until told to stop. `webhooks_to`: where subscribers' URLs may lead beside public addresses."""
     clock, hot = SystemClock(), SqliteHot(data.hot)
     watching = Watching(config, role="api", clock=clock, hot=hot, accepted=data.accepted, read=reading.apart)
     app = create_app(
         bus=LocalBus(data.database),
         store=SqliteCases(data.view),
+        subscriptions=Subscriptions(data.subscriptions, clock=clock),
+        webhooks=Terms(allow=tuple(webhooks_to)),
         hot=hot,
         evidence=FileEvidence(data.evidence),
         cameras=watching.current.views.values(),
@@ -196,6 +223,10 @@ def run_api(config: Path, data: DataFolder, *, host: str, port: int) -> None:
         zone_files=ConfiguredZones(config, before=data.zones_before, clock=clock),
         rehearsal=LogRehearsal(data.database, lambda: watching.current, clock=clock),
         reporters=Reporters(data.reporters),
+        trail=AuditTrail(data.audit, clock=clock),
+        signer=data.signer(),
+        seals=partial(_seals, data.database),
+        masking=watching.current.masking,
         host=host,
     )
     server, registry = Server(app, host=host, port=port), app.state.parts.registry
@@ -212,9 +243,16 @@ def _adopt(registry: Registry, configuration: Configuration) -> None:
     registry.adopt(
         configuration.views.values(),
         configuration.scene_infos(),
+        masking=configuration.masking,
         areas=configuration.areas.districts,
         silences=configuration.routes.kept_silent,
+        timezone=configuration.routes.timezone,
     )
+
+
+def _seals(database: Path, case: str) -> list[Seal]:
+    with _Closing(database) as connection:
+        return seals_of(connection, case)
 
 
 class OutboxDeadLetters:
