@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -12,6 +13,9 @@ from fastapi import APIRouter, FastAPI
 from citybrain.clock import Clock, SystemClock
 from citybrain.domain.camera import Camera
 from citybrain.errors import UsageError
+from citybrain.evidence.regions import Masking
+from citybrain.evidence.seals import Seal
+from citybrain.evidence.signer import Signer
 from citybrain.map_layer import MapFile
 from citybrain.ports import Bus, EvidenceStore, HotStore
 from events_api import problems
@@ -29,9 +33,9 @@ from events_api.pictures import Pictures
 from events_api.ports import CaseStore, DeadLetters, SceneInfo
 from events_api.projector import Projector
 from events_api.registry import Registry
-from events_api.routes import audit as audit_routes
 from events_api.routes import (
     areas,
+    bundles,
     camera_table,
     cases,
     configuration,
@@ -42,18 +46,25 @@ from events_api.routes import (
     live,
     overview,
     page,
+    performance,
     photos,
     reports,
     session,
     silences,
     zones,
 )
+from events_api.routes import audit as audit_routes
 from events_api.routes import cameras as camera_routes
 from events_api.routes import evidence as evidence_routes
 from events_api.routes import map as map_routes
+from events_api.routes import subscriptions as subscription_routes
 from events_api.routes import views as view_routes
 from events_api.security import Keys
+from events_api.shown_evidence import ShownEvidence
 from events_api.silences import Silences
+from events_api.subscriptions.deliverer import Deliverer
+from events_api.subscriptions.store import Subscriptions
+from events_api.subscriptions.telling import Terms
 
 _MAX_BODY = 64 * 1024
 
@@ -62,6 +73,7 @@ def create_app(
     *,
     bus: Bus,
     store: CaseStore,
+    subscriptions: Subscriptions,
     hot: HotStore,
     evidence: EvidenceStore,
     cameras: Iterable[Camera],
@@ -76,11 +88,16 @@ def create_app(
     zone_files: ZoneFiles | None = None,
     rehearsal: Rehearsal | None = None,
     map_file: MapFile | None = None,
+    signer: Signer | None = None,
+    seals: Callable[[str], Sequence[Seal]] = lambda _: (),
+    masking: Masking | None = None,
     reporters: Reporters | None = None,
+    webhooks: Terms | None = None,
     host: str = "127.0.0.1",
 ) -> FastAPI:
-    """The ASGI application for a server on `host`; its lifespan runs the projector. The caller closes the ports.
+    """The ASGI application for a server on `host`; its lifespan runs the projector and the deliverer. The caller closes the ports.
 
+    Without `masking` evidence is shown as it is; without `signer` what is exported is signed with a key that nobody keeps.
     `app.state.parts.registry` holds the cameras and scenes, and adopts others while the application runs.
 
     Raises UsageError for an address that others reach while there are no keys.
@@ -88,6 +105,7 @@ def create_app(
     if not is_loopback(host) and (keys is None or not keys.any()):
         raise UsageError(f"{host} is reached by others: make a key first (citybrain keys add NAME --role operator)")
     feed, registry, history = Feed(store), Registry(cameras, scenes), CameraHistory()
+    registry.adopt(registry.cameras.values(), registry.scenes, masking=masking)
     following = Silences(bus, store)
     parts = Parts(
         bus=bus,
@@ -108,9 +126,14 @@ def create_app(
         figures=figures,
         projector=Projector(bus, store, announce=feed.announce_from, beside=following.step),
         feed=feed,
+        subscriptions=subscriptions,
+        webhooks=webhooks or Terms(),
         silences=following,
         trail=trail or AuditTrail(None, clock=clock or SystemClock()),
         limits=limits or Limits(clock or SystemClock()),
+        shown=ShownEvidence(evidence, lambda: registry.masking),
+        signer=signer or Signer.passing(),
+        seals=seals,
         zone_files=zone_files,
         rehearsal=rehearsal,
     )
@@ -145,9 +168,11 @@ def _v1() -> APIRouter:
     router = APIRouter(prefix="/v1")
     for module in (
         audit_routes,
+        bundles,  # before cases, whose ids take every path
         cases,
         events,
         event_socket,
+        subscription_routes,
         zones,  # before cameras, whose ids take every path
         live,
         camera_table,
@@ -155,6 +180,7 @@ def _v1() -> APIRouter:
         map_routes,
         view_routes,
         overview,
+        performance,
         areas,
         silences,
         configuration,
@@ -173,8 +199,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     parts: Parts = app.state.parts
     parts.feed.start()
     parts.projector.start()
+    deliverer = Deliverer(
+        parts.subscriptions, parts.bus, clock=parts.clock, keys=parts.keys, hot=parts.hot, terms=parts.webhooks
+    )
+    deliverer.start()
     try:
         yield
     finally:
+        await asyncio.to_thread(deliverer.stop)
         parts.feed.close()
         parts.projector.stop()

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from citybrain.domain.area import Area
 from citybrain.domain.camera import Camera
 from citybrain.domain.command import Silence
+from citybrain.evidence.regions import Masking
 from events_api.ports import SceneInfo
 
 
@@ -18,6 +19,8 @@ class Registry:
         self.scenes: Sequence[SceneInfo] = ()
         self.areas: Sequence[Area] = ()
         self.silences: Sequence[Silence] = ()
+        self.timezone = "Asia/Shanghai"
+        self.masking = Masking(on=False)
         self.adopt(cameras, scenes)
 
     def adopt(
@@ -25,11 +28,15 @@ class Registry:
         cameras: Iterable[Camera],
         scenes: Iterable[SceneInfo],
         *,
+        masking: Masking | None = None,
         areas: Iterable[Area] | None = None,
         silences: Iterable[Silence] | None = None,
+        timezone: str | None = None,
     ) -> None:
-        """Go on by another configuration. What is left out stays as it was: the districts with all within them, the
-        silences of routes.yaml."""
+        """Go on by another configuration. What is left out stays as it was: how evidence is shown (`masking`), the
+        districts with all within them, the silences and the time zone of routes.yaml."""
+        self.timezone = timezone or self.timezone
+        self.masking = masking or self.masking
         self.areas = self.areas if areas is None else tuple(areas)
         self.silences = self.silences if silences is None else tuple(silences)
         self.cameras = {camera.id: camera for camera in sorted(cameras, key=lambda each: each.id)}

@@ -102,10 +102,10 @@ def _row(camera: dict[str, Any]) -> list[object]:
         "lon": place["lon"],
         "lat": place["lat"],
     }
-    return [_cell(flat[column]) for column in COLUMNS]
+    return [cell(flat[column]) for column in COLUMNS]
 
 
-def _cell(value: object) -> object:
+def cell(value: object) -> object:
     """A spreadsheet takes text that begins like a formula for one: an apostrophe makes it text again."""
     if isinstance(value, str):
         return "'" + value if value.startswith(_FORMULA) else value

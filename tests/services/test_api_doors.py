@@ -49,6 +49,8 @@ ALLOWED = {
     ("GET", "/v1/configuration"): {"viewer", "operator", "engineer"},
     ("GET", "/v1/scenes"): {"viewer", "operator", "engineer"},
     ("GET", "/v1/stats"): {"viewer", "operator", "engineer"},
+    ("GET", "/v1/performance"): {"viewer", "operator", "engineer"},
+    ("GET", "/v1/performance.csv"): {"viewer", "operator", "engineer"},
     ("GET", "/metrics"): {"viewer", "operator", "engineer", "platform"},
     ("GET", "/v1/dispatch/dead-letters"): {"operator", "engineer"},
     ("POST", "/v1/dispatch/dead-letters/x/resend"): {"engineer"},
