@@ -78,7 +78,8 @@ class City:
     def reports(self, count: int) -> list[Reported]:
         """What was told so far, once there is that much of it."""
         while True:
-            found = [read_command(each.value) for each in self.pipeline.read([COMMANDS], after=0)]
+            said = [read_command(each.value) for each in self.pipeline.read([COMMANDS], after=0)]
+            found = [each for each in said if isinstance(each, Reported)]
             if len(found) >= count:
                 return found
             self.pipeline.wait(timedelta(seconds=20))
