@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from citybrain.domain.case import CaseEvent, CaseEventType, CaseState
+from citybrain.domain.case import CaseEvent, CaseEventType, CaseState, Light
+from citybrain.domain.command import Silence
 from citybrain.wire import case_fields, write_case_event
 from events_api.ports import EventFilter, LoggedEvent, SetAside, Wanted
 from events_api.store.sqlite import SqliteCases
@@ -290,3 +291,61 @@ def test_a_view_of_another_version_is_made_anew(tmp_path):
     again = SqliteCases(path)
     assert again.cursor() == 0
     again.close()
+
+
+def test_open_cases_are_counted_by_cell_and_light(store):
+    cell, other = "530111001001003", "530111001001004"
+    told = [
+        case(1, grid_cell=cell),
+        case(2, grid_cell=cell, light=Light.RED),
+        case(3, grid_cell=other),
+        case(4, grid_cell=None, light=Light.YELLOW),
+        case(5, grid_cell=other, state=CaseState.CLOSED),
+    ]
+    store.apply(filed(*told), cursor=5)
+    assert store.open_by_cell() == {(cell, "green"): 1, (cell, "red"): 1, (other, "green"): 1, (None, "yellow"): 1}
+    store.apply([logged(6, event(replace(told[0], state=CaseState.REJECTED, version=2)))], cursor=6)
+    assert store.open_by_cell() == {(cell, "red"): 1, (other, "green"): 1, (None, "yellow"): 1}
+
+
+FAIR = Silence("silence-1", START, START + timedelta(hours=2), "li", "a fair", scene="illegal_parking")
+WORKS = Silence("silence-2", START, START + timedelta(hours=1), "wang", "works", camera="gd-0002", grid_cell="5301")
+
+
+def test_silences_are_kept_as_they_are_now_with_a_cursor_of_their_own(store):
+    assert (store.silences(), store.silence_cursor(), store.silenced()) == ([], 0, {})
+    store.take_silences([FAIR, WORKS], cursor=40)
+    ended = replace(FAIR, until=START + timedelta(minutes=5))
+    store.take_silences([ended], cursor=41)
+    assert [each.silence for each in store.silences()] == [ended, WORKS]
+    assert (store.silence_cursor(), store.cursor()) == (41, 0)
+
+
+def test_silences_that_were_taken_in_before_change_nothing(store):
+    ended = replace(FAIR, until=START + timedelta(minutes=5))
+    store.take_silences([FAIR], cursor=40)
+    store.take_silences([ended], cursor=41)
+    store.take_silences([FAIR], cursor=40)  # a slower thread with what it had read
+    assert [each.silence for each in store.silences()] == [ended]
+    assert store.silence_cursor() == 41
+
+
+def test_a_silence_counts_the_cases_it_held_and_those_it_holds(store):
+    store.take_silences([FAIR, WORKS], cursor=1)
+    held = [case(n, silenced=FAIR.id) for n in range(1, 5)]
+    store.apply(filed(*held, case(5), case(6, silenced="routes-1")), cursor=6)
+    after = [
+        replace(held[0], silenced=None, version=2),
+        replace(held[1], state=CaseState.CLOSED, version=2),
+        replace(held[2], silenced=WORKS.id, version=2),
+    ]
+    store.apply([logged(n, event(each)) for n, each in enumerate(after, 7)], cursor=9)
+    assert [(each.held, each.holding) for each in store.silences()] == [(4, 1), (1, 1)]
+    assert store.silenced() == {FAIR.id: (4, 1), WORKS.id: (1, 1), "routes-1": (1, 1)}
+
+
+def test_another_log_has_other_silences(store):
+    store.take_silences([FAIR], cursor=40)
+    store.apply(filed(case(1, silenced=FAIR.id)), cursor=1)
+    store.reset()
+    assert (store.silences(), store.silence_cursor(), store.silenced()) == ([], 0, {})

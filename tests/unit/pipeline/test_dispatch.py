@@ -1,11 +1,12 @@
 """Who handles a case and by when, and whether they are told: by scene, camera, grid cell, hour and silence."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from pydantic import ValidationError
 
-from pipeline.calendar import EVERY_HOUR
+from citybrain.domain.camera import Text
+from pipeline.calendar import EVERY_HOUR, WEEKDAYS, Calendar
 from pipeline.dispatch import Reason, decide
 from pipeline.routes import Route, Routes, Spot
 from tests.flows.street import camera, city, scene
@@ -132,3 +133,42 @@ def test_what_is_no_route_or_silence_is_refused(wrong):
 def test_an_hour_of_no_length_is_never_on():
     route = Route(unit="a", hours="08:00-08:00")
     assert not any(route.is_on(EIGHT + minute * MINUTE, EVERY_HOUR) for minute in range(1440))
+
+
+# -- days -----------------------------------------------------------------------------------------------------------------
+
+SHANGHAI = timedelta(hours=8)
+FESTIVAL = Text("国庆节", "National Day")
+WORKED = Calendar(
+    "Asia/Shanghai",
+    dict.fromkeys(WEEKDAYS[:5], ((8 * 60, 18 * 60),)),
+    {date(2026, 10, 1): FESTIVAL, date(2026, 10, 2): FESTIVAL},
+    {date(2026, 10, 10): WEEKDAYS[0]},
+)
+
+
+@pytest.mark.parametrize(
+    ("days", "hours", "at", "on"),
+    [
+        ("working", None, "2026-11-23 10:00", True),
+        ("working", None, "2026-11-22 10:00", False),
+        ("working", None, "2026-10-10 10:00", True),  # a Saturday that is worked
+        ("off", None, "2026-11-22 10:00", True),
+        ("off", None, "2026-10-01 10:00", True),
+        ("holiday", None, "2026-10-01 10:00", True),
+        ("holiday", None, "2026-11-22 10:00", False),
+        (["saturday", "sunday"], None, "2026-11-22 10:00", True),
+        (["saturday", "holiday"], None, "2026-10-02 10:00", True),
+        ("holiday", "08:00-18:00", "2026-10-01 19:00", False),
+        ("friday", "22:00-06:00", "2026-11-20 23:00", True),
+        ("friday", "22:00-06:00", "2026-11-21 05:59", True),  # of the night that began on Friday
+        ("saturday", "22:00-06:00", "2026-11-21 05:59", False),
+        ("friday", "22:00-06:00", "2026-11-20 05:59", False),
+        ("friday", "22:00-06:00", "2026-11-20 12:00", False),
+        ("friday", None, "2026-11-20 23:59", True),
+    ],
+)
+def test_a_route_may_hold_on_some_days_alone(days, hours, at, on):
+    when = datetime.fromisoformat(f"{at}+00:00") - SHANGHAI
+    route = {"unit": "patrol", "days": days} | ({"hours": hours} if hours else {})
+    assert (decision([route], at=when, town={"calendar": WORKED}).unit == "patrol") is on
