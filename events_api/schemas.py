@@ -168,7 +168,7 @@ class CallbackRequest(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     case: Annotated[str, StringConstraints(min_length=1, max_length=200)]
-    status: Literal["accepted", "handling", "done", "returned", "rejected"]
+    status: Literal["accepted", "handling", "arrived", "done", "returned", "rejected"]
     external_id: Short | None = None
     note: Annotated[str, StringConstraints(max_length=2000, strip_whitespace=True)] = ""
     at: AwareDatetime | None = None

@@ -19,6 +19,8 @@ from citybrain.supervisor import citybrain
 
 CONFIG = Path(__file__).parents[2] / "configs" / "demo"
 USER = "demo"
+COURSE = ("accepted=2s", "handling=10s", "arrived=25s", "done=2m30s", "traffic_order:done=1m")
+"""What units do with a case: most say that it is done when it is gone; who removes cars says so too early, and then again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ class DemoCity:
             "desk": self._module(
                 "desk",
                 *("--port", str(self.ports.desk), "--data", str(self.data / "desk.db"), "--callback", self.wall),
+                *("--course", *COURSE),
             ),
             "up": citybrain(*up),
         }

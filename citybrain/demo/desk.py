@@ -205,8 +205,8 @@ def _options(arguments: Sequence[str] | None) -> Options:
         type=_step,
         nargs="*",
         default=list(DEFAULT_COURSE),
-        metavar="STATUS=AFTER",
-        help="default accepted=2s",
+        metavar="[UNIT:]STATUS=AFTER",
+        help="what it says of a case and when, of one unit's if named; default accepted=2s",
     )
     given = parser.parse_args(arguments)
     try:
@@ -217,11 +217,12 @@ def _options(arguments: Sequence[str] | None) -> Options:
 
 
 def _step(text: str) -> Step:
-    status, _, after = text.partition("=")
+    said, _, after = text.partition("=")
+    unit, _, status = said.rpartition(":")
     if status not in STATUSES:
         raise argparse.ArgumentTypeError(f"expected {', '.join(STATUSES)}, got {status!r}")
     try:
-        return Step(status, duration(after))
+        return Step(status, duration(after), unit)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from citybrain.clock import Clock, iso
+from citybrain.delivery import outbox
 from citybrain.errors import Unreadable
 from citybrain.ports import Outgoing
 from citybrain.wire import dumps, loads
-from pipeline import outbox
 
 CALLBACK = "callback"
-STATUSES = ("accepted", "handling", "done", "returned")
+STATUSES = ("accepted", "handling", "arrived", "done", "returned")
+_AGAIN = "still there"
+"""The reason of a case that a camera sent back, although its unit had said that it was done."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS cases (
@@ -50,10 +52,12 @@ CREATE TABLE IF NOT EXISTS deliveries (
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What the desk will say of a case it was given, and how long after."""
+    """What the desk will say of a case it was given, and how long after; of the cases of one unit only, instead of the same step
+    without a unit."""
 
     status: str
     after: timedelta
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,9 @@ class Book:
                 external_id = f"DD{now.year}{count_of_cases:06d}"
                 connection.execute("UPDATE cases SET external_id = ? WHERE id = ?", (external_id, case))
             if first or (count == 1 and kind == "citybrain.case.reopened"):
-                self._plan(case, external_id, version, now)
+                self._plan(fields, external_id, now)
+            elif count == 1 and fields["data"].get("reason") == _AGAIN:
+                self._plan(fields, external_id, now, only="done")
         return Receipt(external_id, repeat=count > 1)
 
     def called_back(self, body: bytes) -> None:
@@ -154,9 +160,17 @@ class Book:
     def close(self) -> None:
         self._connection.close()
 
-    def _plan(self, case: str, external_id: str, version: int, now: datetime) -> None:
+    def _plan(self, event: Mapping[str, Any], external_id: str, now: datetime, *, only: str = "") -> None:
         """Put what the desk will say of the case into its own outbox, each held back until its time."""
+        case, version, unit = event["subject"], event["data"]["version"], event["data"].get("unit")
+        special = {step.status for step in self._course if step.unit and step.unit == unit}
         for step in self._course:
+            if (
+                step.unit not in ("", unit)
+                or (not step.unit and step.status in special)
+                or only not in ("", step.status)
+            ):
+                continue
             at = now + step.after
             said = {"case": case, "external_id": external_id, "status": step.status, "note": "", "at": iso(at)}
             # The same case, version and status is the same statement, whoever restarts in between.

@@ -10,6 +10,7 @@ _STATUS = {
     "received": "已收 received",
     "accepted": "已受理 accepted",
     "handling": "处置中 handling",
+    "arrived": "已到场 arrived",
     "done": "已办结 done",
     "returned": "已退回 returned",
 }
@@ -19,6 +20,7 @@ _STATE = {
     "handling": "处置中 handling",
     "verifying": "核查中 verifying",
     "deferred": "挂账 deferred",
+    "returned": "回退 returned",
     "closed": "已结案 closed",
     "rejected": "不予立案 rejected",
 }

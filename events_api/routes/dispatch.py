@@ -30,11 +30,16 @@ _log = logging.getLogger(__name__)
 _ACTIONS = {
     "accepted": None,  # the dispatch system has it: the acknowledgement of our POST has said so already
     "handling": CaseAction.HANDLE,
+    "arrived": CaseAction.ARRIVE,
     "done": CaseAction.VERIFY,
-    "returned": CaseAction.ESCALATE,  # the unit sent it back: a person must look
+    "returned": CaseAction.RETURN,
     "rejected": CaseAction.REJECT,
 }
-_REACHED = {CaseAction.HANDLE: CaseState.HANDLING, CaseAction.VERIFY: CaseState.VERIFYING}
+_REACHED = {
+    CaseAction.HANDLE: CaseState.HANDLING,
+    CaseAction.VERIFY: CaseState.VERIFYING,
+    CaseAction.RETURN: CaseState.RETURNED,
+}
 _CATCH_UP = timedelta(seconds=3)
 _REFUSED_AGAIN = timedelta(minutes=1)
 
@@ -129,4 +134,5 @@ async def _case(given: Parts, id: str) -> Fields:
 
 
 def _is_done(given: Parts, case: Fields, action: CaseAction, command: str) -> bool:
-    return _REACHED.get(action) == case["state"] or bool(given.store.effects(command))
+    there = action is CaseAction.ARRIVE and case["arrived_at"] is not None
+    return there or _REACHED.get(action) == case["state"] or bool(given.store.effects(command))

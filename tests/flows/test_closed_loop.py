@@ -1,4 +1,4 @@
-"""The closed loop (处置闭环): a unit says that it is done, cameras look again, and what they see closes the case or sends it back."""
+"""The closed loop (处置闭环): a unit says that it is done, cameras look again, and what they see closes the case or returns it."""
 
 from __future__ import annotations
 

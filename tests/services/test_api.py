@@ -381,7 +381,14 @@ def call_back(http: httpx.Client, body: bytes | dict, *, id: str = "cb-1", secre
 
 @pytest.mark.parametrize(
     ("status", "action"),
-    [("handling", "handle"), ("done", "verify"), ("returned", "escalate"), ("rejected", "reject"), ("accepted", None)],
+    [
+        ("accepted", None),
+        ("handling", "handle"),
+        ("arrived", "arrive"),
+        ("done", "verify"),
+        ("returned", "return"),
+        ("rejected", "reject"),
+    ],
 )
 def test_what_the_desk_says_becomes_an_action(city, http, status, action):
     filed(city, http, posted(case(1)))

@@ -159,6 +159,24 @@ def test_a_case_that_is_reopened_is_accepted_anew(tmp_path, clock):
     book.close()
 
 
+def test_a_unit_has_its_own_time_and_says_again_that_it_is_done_when_a_camera_still_sees_it(tmp_path, clock):
+    course = [Step("handling", SECOND), Step("done", 90 * SECOND), Step("done", 30 * SECOND, "traffic_order")]
+    book = Book(tmp_path / "desk.db", clock=clock, course=course)
+    book.receive("m1", event("a", 1, unit="traffic_order"))
+    book.receive("m2", event("b", 1, unit="urban_order"))
+    book.receive("m3", event("a", 2, kind="status", unit="traffic_order", reason="still there"))
+    book.receive("m3", event("a", 2, kind="status", unit="traffic_order", reason="still there"))
+    said = [json.loads(body) for (body,) in book.outbox._connection.execute("SELECT body FROM outbox ORDER BY n")]
+    assert [(each["case"], each["status"], each["at"][14:19]) for each in said] == [
+        ("a", "handling", "00:01"),
+        ("a", "done", "00:30"),
+        ("b", "handling", "00:01"),
+        ("b", "done", "01:30"),
+        ("a", "done", "00:30"),
+    ]
+    book.close()
+
+
 # -- the door ---------------------------------------------------------------------------------------------------------
 
 
