@@ -1,10 +1,10 @@
-"""The wall and the page of documentation: files as they lie here, no build, nothing from elsewhere."""
+"""The wall, the page of one case, the kiosk, and the page of documentation: files as they lie here, nothing from elsewhere."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
@@ -17,8 +17,16 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/")
-async def wall() -> FileResponse:
-    return FileResponse(WALL / "index.html", headers=_ASK_FIRST)
+@router.get("/wall/")
+async def wall(request: Request) -> FileResponse:
+    name = "kiosk.html" if "kiosk" in request.query_params else "index.html"
+    return FileResponse(WALL / name, headers=_ASK_FIRST)
+
+
+@router.get("/cases/{id:path}")
+async def case() -> FileResponse:
+    """A case's page has its own address; the page itself asks the API for it."""
+    return FileResponse(WALL / "case.html", headers=_ASK_FIRST)
 
 
 @router.get("/docs")

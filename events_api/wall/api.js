@@ -1,5 +1,7 @@
 // The API as the wall calls it: JSON in and out, problems as errors, and a stream that says when it is lost.
 
+import { learn, monotonic } from "/wall/time.js";
+
 export class ApiProblem extends Error {
   constructor(status, problem) {
     super(problem.detail ?? String(status));
@@ -14,6 +16,26 @@ export async function get(path) {
 
 export async function post(path, value, headers = {}) {
   return call(path, { method: "POST", headers: { "content-type": "application/json", ...headers }, body: JSON.stringify(value) });
+}
+
+// The figures of the day; they tell the time, too.
+export async function stats() {
+  const asked = monotonic();
+  const found = await get("/v1/stats");
+  learn(Date.parse(found.at), asked, monotonic());
+  return found;
+}
+
+export function casePath(id) {
+  return `/v1/cases/${encoded(id)}`;
+}
+
+export function casePage(id) {
+  return `/cases/${encoded(id)}`;
+}
+
+function encoded(id) {
+  return id.split("/").map(encodeURIComponent).join("/");
 }
 
 async function call(path, options) {

@@ -1,166 +1,213 @@
-// The list of cases: newest first, and it never moves what is being read.
+// The list of cases: newest first, it never moves what is being read, and draws only those rows that can be seen.
 
-import { age, h, t, text, ticks } from "/wall/words.js";
-import { isClip, latencyBar, latencyText, picture } from "/wall/picture.js";
+import { h } from "/wall/words.js";
+import { caseRow, rowId } from "/wall/row.js";
+
+const BEYOND = 4; // rows drawn above and below what can be seen
+const NEAR_END = 25; // so many rows before the last one the next page is asked for
+const FRESH_MS = 2500;
 
 export class CaseList {
-  constructor(node, { place, onchoose }) {
-    this.node = node;
-    this.place = place;
-    this.onchoose = onchoose;
+  constructor(node, { place, onchoose, onend }) {
+    Object.assign(this, { node, place, onchoose, onend });
     this.cases = new Map();
-    this.rows = new Map();
     this.order = [];
+    this.rows = new Map(); // those that are drawn
+    this.fresh = new Map();
     this.chosen = null;
+    this.more = false; // whether the server has older ones
+    this.shift = 0; // how far what is being read has to move with what came above it
+    this.slack = 0; // room below the last row, so that a short list can move too
+    this.frame = 0;
+    this.stretch = h("li", { class: "stretch", role: "presentation" });
+    this.node.replaceChildren(this.stretch);
+    this.measure();
+    this.node.addEventListener("scroll", () => this.soon());
+    new ResizeObserver(() => {
+      this.measure();
+      this.soon();
+    }).observe(this.node);
   }
 
-  // Everything anew: another filter, another language.
-  fill(cases) {
+  // Everything anew: another filter.
+  fill(cases, { more }) {
     this.cases = new Map(cases.map((each) => [each.id, each]));
     this.order = cases.map((each) => each.id);
-    this.rows = new Map(cases.map((each) => [each.id, this.row(each)]));
-    this.node.replaceChildren(...this.order.map((id) => this.rows.get(id)));
+    this.more = more;
+    this.slack = this.shift = 0;
     if (!this.cases.has(this.chosen)) this.chosen = null;
-    this.mark();
+    this.redraw();
   }
 
-  append(cases) {
-    for (const each of cases.filter((found) => !this.cases.has(found.id))) {
-      this.cases.set(each.id, each);
-      this.order.push(each.id);
-      this.rows.set(each.id, this.row(each));
-      this.node.append(this.rows.get(each.id));
-    }
+  // An older page.
+  append(cases, { more }) {
+    for (const each of cases) if (!this.cases.has(each.id)) this.insert(each);
+    this.more = more;
+    this.render();
   }
 
   // A case as it is now. `hold` keeps what is on the screen where it is when the case is a new one. True when it is new.
   put(item, { hold }) {
     const known = this.cases.get(item.id);
     if (known && known.version >= item.version) return false;
-    this.cases.set(item.id, item);
-    const row = this.row(item);
-    const old = this.rows.get(item.id);
-    this.rows.set(item.id, row);
-    if (old) {
-      const focused = old === document.activeElement;
-      old.replaceWith(row);
-      if (focused) row.focus();
+    if (known) {
+      this.cases.set(item.id, item);
+      this.forget(item.id);
     } else {
-      const key = (id) => [this.cases.get(id).filed_at, id];
-      const at = this.order.findIndex((id) => compare(key(id), [item.filed_at, item.id]) < 0);
-      const before = at < 0 ? null : this.rows.get(this.order[at]);
-      this.order.splice(at < 0 ? this.order.length : at, 0, item.id);
-      const anchor = this.anchor();
-      const was = anchor?.getBoundingClientRect().top;
-      this.node.insertBefore(row, before);
-      row.classList.add("fresh");
-      if (hold && anchor) this.node.scrollTop += anchor.getBoundingClientRect().top - was;
+      const anchor = hold ? this.anchor() : -1;
+      if (this.insert(item) <= anchor) this.shift += this.height;
+      this.fresh.set(item.id, performance.now());
     }
-    this.mark();
-    return !old;
+    this.soon();
+    return !known;
+  }
+
+  // What no longer belongs here.
+  drop(unwanted) {
+    for (const id of this.order.filter((each) => unwanted(this.cases.get(each)))) {
+      this.cases.delete(id);
+      this.forget(id);
+    }
+    this.order = this.order.filter((id) => this.cases.has(id));
+    this.soon();
   }
 
   // The rows of these cases anew, where they are.
-  redraw(concerns) {
-    for (const item of [...this.cases.values()].filter(concerns)) {
-      const old = this.rows.get(item.id);
-      const row = this.row(item);
-      const focused = old === document.activeElement;
-      this.rows.set(item.id, row);
-      old.replaceWith(row);
-      if (focused) row.focus();
-    }
-    this.mark();
+  redraw(concerns = () => true) {
+    for (const id of [...this.rows.keys()]) if (!this.cases.has(id) || concerns(this.cases.get(id))) this.forget(id);
+    this.render();
   }
 
   get(id) {
     return this.cases.get(id);
   }
 
-  // What must not move: the chosen row, or else the first one that can be seen.
-  anchor() {
-    const chosen = this.rows.get(this.chosen);
-    if (chosen?.isConnected) return chosen;
-    const top = this.node.getBoundingClientRect().top;
-    return [...this.node.children].find((row) => row.getBoundingClientRect().bottom > top) ?? null;
-  }
-
   choose(id, { scroll = true } = {}) {
+    this.rows.get(this.chosen)?.setAttribute("aria-selected", "false");
     this.chosen = id;
-    this.mark();
-    if (scroll) this.rows.get(id)?.scrollIntoView({ block: "nearest" });
+    this.rows.get(id)?.setAttribute("aria-selected", "true");
+    if (scroll && this.cases.has(id)) this.reveal(this.position(id));
+    this.render();
   }
 
   step(by) {
-    const at = this.order.indexOf(this.chosen);
+    const at = this.cases.has(this.chosen) ? this.position(this.chosen) : -1;
     return this.order[Math.min(this.order.length - 1, Math.max(0, at + by))] ?? null;
   }
 
-  mark() {
-    for (const [id, row] of this.rows) row.setAttribute("aria-selected", String(id === this.chosen));
-    if (this.chosen) this.node.setAttribute("aria-activedescendant", rowId(this.chosen));
+  toTop() {
+    this.slack = this.shift = 0;
+    this.node.scrollTop = 0;
+    this.render();
+  }
+
+  // -- inside --------------------------------------------------------------------------------------------------------
+
+  measure() {
+    this.stretch.style.height = "";
+    this.height = Math.round(this.stretch.getBoundingClientRect().height) || 1;
+    this.node.style.setProperty("--row-px", `${this.height}px`);
+    this.stretch.style.height = `${this.order.length * this.height + this.slack}px`;
+  }
+
+  insert(item) {
+    this.cases.set(item.id, item);
+    const at = this.search(item);
+    this.order.splice(at, 0, item.id);
+    return at;
+  }
+
+  position(id) {
+    return this.search(this.cases.get(id));
+  }
+
+  // Where this case is, or belongs: the first place whose case is not newer.
+  search(item) {
+    let low = 0;
+    let high = this.order.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (isNewer(this.cases.get(this.order[middle]), item)) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  // The row that must not move: the chosen one where it can be seen, or else the first one that can.
+  anchor() {
+    const top = this.node.scrollTop + this.shift;
+    const first = Math.floor(top / this.height);
+    if (!this.cases.has(this.chosen)) return first;
+    const at = this.position(this.chosen);
+    return at >= first && at * this.height < top + this.node.clientHeight ? at : first;
+  }
+
+  reveal(at) {
+    const top = at * this.height;
+    this.settle();
+    const { scrollTop, clientHeight } = this.node;
+    if (top < scrollTop) this.node.scrollTop = top;
+    else if (top + this.height > scrollTop + clientHeight) this.node.scrollTop = top + this.height - clientHeight;
+  }
+
+  forget(id) {
+    this.rows.get(id)?.remove();
+    this.rows.delete(id);
+  }
+
+  soon() {
+    this.frame ||= requestAnimationFrame(() => this.render());
+  }
+
+  render() {
+    cancelAnimationFrame(this.frame);
+    this.frame = 0;
+    this.settle();
+    const { scrollTop, clientHeight } = this.node;
+    const first = Math.max(0, Math.floor(scrollTop / this.height) - BEYOND);
+    const last = Math.min(this.order.length, Math.ceil((scrollTop + clientHeight) / this.height) + BEYOND);
+    const places = Array.from({ length: Math.max(0, last - first) }, (_, index) => first + index);
+    // The chosen row stays drawn wherever it is: a screen reader's cursor is on it.
+    const chosen = this.cases.has(this.chosen) ? this.position(this.chosen) : -1;
+    if (chosen >= 0 && chosen < first) places.unshift(chosen);
+    if (chosen >= last) places.push(chosen);
+    const wanted = new Set(places.map((at) => this.order[at]));
+    for (const id of [...this.rows.keys()]) if (!wanted.has(id)) this.forget(id);
+    places.forEach((at, index) => this.draw(at, index));
+    if (chosen >= 0) this.node.setAttribute("aria-activedescendant", rowId(this.chosen));
     else this.node.removeAttribute("aria-activedescendant");
+    if (this.more && last > this.order.length - NEAR_END) this.onend();
   }
 
-  row(item) {
-    const open = !["closed", "rejected"].includes(item.state);
-    return h("li", {
-      id: rowId(item.id), class: `row severity-${item.severity}${open ? "" : " done"}`, role: "option", "data-case": item.id,
-      "aria-selected": "false", onclick: () => this.onchoose(item.id),
-    },
-      picture(shownEvidence(item)),
-      h("div", { class: "what" },
-        h("p", { class: "title" }, h("span", { class: `light ${item.light}`, title: t(`light.${item.light}`) }), text(item.title), trial(item)),
-        h("p", { class: "place" }, this.place(item), h("small", {}, item.grid_cell ?? "")),
-        h("p", { class: "state" }, badge(item), judged(item), seen(item)),
-      ),
-      h("div", { class: "when" },
-        ticks(h("time", { datetime: item.filed_at, title: new Date(item.filed_at).toLocaleString() }), () => since(item.filed_at)),
-        latencyBar(item),
-        h("span", { class: `latency${item.latency_s > 10 ? " over" : ""}` }, latencyText(item)),
-      ),
-    );
+  // The sheet takes its height, and what is being read stays where it is.
+  settle() {
+    const full = this.order.length * this.height;
+    const wanted = this.node.scrollTop + this.shift;
+    const room = this.node.clientHeight;
+    this.slack = this.shift || this.slack ? Math.max(0, wanted + room - full) : 0;
+    this.stretch.style.height = `${full + this.slack}px`;
+    if (this.shift) this.node.scrollTop = wanted;
+    this.shift = 0;
+  }
+
+  draw(at, index) {
+    const item = this.cases.get(this.order[at]);
+    let row = this.rows.get(item.id);
+    if (!row) {
+      row = caseRow(item, { place: this.place, chosen: item.id === this.chosen, onchoose: this.onchoose });
+      const came = this.fresh.get(item.id);
+      if (came !== undefined && performance.now() - came < FRESH_MS) row.classList.add("fresh");
+      this.fresh.delete(item.id);
+      this.rows.set(item.id, row);
+    }
+    row.style.transform = `translateY(${at * this.height}px)`;
+    row.setAttribute("aria-posinset", String(at + 1));
+    row.setAttribute("aria-setsize", this.more ? "-1" : String(this.order.length)); // -1: nobody knows how many there are
+    const there = this.node.children[index + 1]; // after the sheet
+    if (there !== row) this.node.insertBefore(row, there ?? null);
   }
 }
 
-export function shownEvidence(item) {
-  const pictures = item.evidence.filter((each) => !isClip(each));
-  return pictures.findLast?.((each) => each.role === "confirming") ?? pictures.at(-1) ?? null;
-}
-
-export function since(at) {
-  return t("ago", { age: age((Date.now() - Date.parse(at)) / 1000) });
-}
-
-export function badge(item) {
-  return h("span", { class: `badge state-${item.state}` }, t(`state.${item.state}`));
-}
-
-export function judged(item) {
-  if (!item.judged || item.judged === item.state) return null;
-  return h("span", { class: `judged ${item.judged}` }, t(`judged.${item.judged}`));
-}
-
-export function trial(item) {
-  return item.trial ? h("span", { class: "trial" }, t("trial")) : null;
-}
-
-// "We could not look" and "we looked, it is gone" are two things.
-export function seen(item) {
-  const after = (at) => age((Date.now() - Date.parse(at)) / 1000);
-  if (item.unseen_since) return ticks(h("span", { class: "unseen" }), () => t("unseen", { age: after(item.unseen_since) }));
-  if (!item.present) {
-    const gone = () => (item.cleared_at ? t("gone_since", { age: after(item.cleared_at) }) : t("gone"));
-    return ticks(h("span", { class: "gone" }), gone);
-  }
-  return null;
-}
-
-function rowId(id) {
-  return `row-${encodeURIComponent(id)}`;
-}
-
-function compare(a, b) {
-  if (a[0] !== b[0]) return a[0] < b[0] ? -1 : 1;
-  return a[1] < b[1] ? -1 : Number(a[1] > b[1]);
+function isNewer(a, b) {
+  return a.filed_at > b.filed_at || (a.filed_at === b.filed_at && a.id > b.id);
 }

@@ -1,14 +1,16 @@
-// One case in full: the picture large, the ten seconds, the facts, what happened, and what can be done.
+// One case in full beside the list: the picture large, what can be done, the ten seconds, the facts, what happened.
 
-import { age, clock, day, h, has, t, text, ticks } from "/wall/words.js";
-import { clip, download, isClip, latencyBar, latencyText, picture, stages } from "/wall/picture.js";
-import { badge, judged, seen, shownEvidence, since, trial } from "/wall/cases.js";
-
-const KEYS = { confirm: "C", reject: "R" };
+import { casePage } from "/wall/api.js";
+import { clock, day, h, t, text, ticks } from "/wall/words.js";
+import { clip, download, isClip, picture } from "/wall/picture.js";
+import { badge, countdown, judged, seen, shownEvidence, since, thumbnail, trial } from "/wall/row.js";
+import { facts, pair, reports, role, severity, ten, timeline } from "/wall/facts.js";
+import { KEYS } from "/wall/forms.js";
+import { mayAct } from "/wall/person.js";
 
 export class Detail {
-  constructor(node, { place, cameraName, onact, onback }) {
-    Object.assign(this, { node, place, cameraName, onact, onback });
+  constructor(node, { place, cameraName, onact, onmenu, onback }) {
+    Object.assign(this, { node, place, cameraName, onact, onmenu, onback });
     this.item = null;
     this.view = 0;
     this.events = [];
@@ -28,45 +30,51 @@ export class Detail {
   timeline(id, events) {
     if (this.item?.id !== id) return;
     this.events = events;
-    this.node.querySelector(".timeline")?.replaceWith(this.steps());
+    this.node.querySelector(".timeline")?.replaceWith(timeline(events));
   }
 
   draw() {
     const item = this.item;
     if (!item) {
+      delete this.node.dataset.case;
       this.node.replaceChildren(h("p", { class: "choose" }, t("choose")));
       return;
     }
-    const views = [shownEvidence(item), ...item.evidence.filter((each) => each !== shownEvidence(item))].filter(Boolean);
+    const best = shownEvidence(item);
+    const views = [best, ...item.evidence.filter((each) => each !== best)].filter(Boolean);
     const shown = views[Math.min(this.view, views.length - 1)];
     const goOn = this.player?.frame.querySelector("video")?.paused === false;
     this.node.dataset.case = item.id;
-    this.node.replaceChildren(
+    const focused = this.focused();
+    this.node.replaceChildren(...[
       h("header", { class: `severity-${item.severity}` },
         h("button", { type: "button", class: "back", onclick: this.onback, title: t("key.u") }, `‹ ${t("back")}`),
         h("h2", {}, text(item.title), trial(item)),
         h("p", { class: "place" }, this.place(item), item.grid_cell ? ` · ${item.grid_cell}` : null),
-        h("p", { class: "state" },
-          h("span", { class: "severity" }, has(`severity.${item.severity}`) ? t(`severity.${item.severity}`) : item.severity),
-          badge(item), judged(item), seen(item),
-          ticks(h("time", { datetime: item.filed_at }), () => since(item.filed_at))),
-        this.actions((action) => action in KEYS),
-      ),
+        h("p", { class: "state" }, severity(item), badge(item), judged(item), seen(item),
+          ticks(h("time", { datetime: item.filed_at }), () => since(item.filed_at)), countdown(item)),
+        this.actions()),
       h("figure", {}, this.large(shown), this.caption(shown)),
       views.length > 1 ? h("div", { class: "views" }, views.map((each, index) => this.thumb(each, index))) : null,
-      this.actions((action) => !(action in KEYS)),
-      this.ten(),
-      this.facts(),
-      this.steps(),
-    );
+      reports(item), pair(item), this.further(), ten(item), facts(item, this.cameraName), timeline(this.events),
+    ].filter(Boolean));
+    if (focused) this.node.querySelector(focused)?.focus({ preventScroll: true });
     if (goOn) this.player?.frame.querySelector("video")?.play();
+  }
+
+  // A case that changes takes nobody's place away from them: what had the focus has it again.
+  focused() {
+    const active = document.activeElement;
+    if (!this.node.contains(active)) return null;
+    if (active.dataset.action) return `[data-action="${active.dataset.action}"]`;
+    return active.dataset.view ? `[data-view="${active.dataset.view}"]` : null;
   }
 
   large(evidence) {
     const label = `${text(this.item.title)}, ${this.place(this.item)}`;
     if (!isClip(evidence)) {
       this.player = null;
-      return picture(evidence, { alt: label, eager: true });
+      return evidence ? picture(evidence, { alt: label, eager: true }) : thumbnail(this.item);
     }
     // The case changes while somebody watches: what plays goes on. What could not be played says so in today's language.
     const known = this.player?.ref === evidence.ref && !this.player.frame.classList.contains("empty");
@@ -82,7 +90,8 @@ export class Detail {
     const inside = isClip(evidence)
       ? h("span", { class: "frame play" }, h("b", { "aria-hidden": "true" }, "▶"), h("span", {}, t("clip.seconds", { n: seconds(evidence) })))
       : picture(evidence);
-    return h("button", { type: "button", "aria-pressed": String(index === this.view), onclick: press, title: role(evidence) }, inside);
+    const said = `${role(evidence)}, ${day(evidence.captured_at)}`;
+    return h("button", { type: "button", "aria-pressed": String(index === this.view), "aria-label": said, "data-view": index, onclick: press, title: role(evidence) }, inside);
   }
 
   caption(evidence) {
@@ -93,74 +102,33 @@ export class Detail {
         h("span", {}, `${this.cameraName(evidence.camera)} · ${day(evidence.captured_at)} – ${clock(evidence.until_at)}`),
         h("span", {}, `${role(evidence)} · `, download(evidence)));
     }
+    const told = evidence.box ? ` · ${item.label} ${(item.confidence * 100).toFixed(0)} %` : "";
     return h("figcaption", {},
-      h("span", {}, `${this.cameraName(evidence.camera)} · ${day(evidence.captured_at)}`),
-      h("span", {}, `${role(evidence)} · ${item.label} ${(item.confidence * 100).toFixed(0)} %`));
+      h("span", {}, [evidence.camera && this.cameraName(evidence.camera), day(evidence.captured_at)].filter(Boolean).join(" · ")),
+      h("span", {}, `${role(evidence)}${told}`));
   }
 
-  actions(wanted) {
-    const buttons = this.item.allowed.filter(wanted).map((action) =>
-      h("button", { type: "button", class: `act ${action}`, "data-action": action, onclick: () => this.onact(action) },
-        t(`action.${action}`), KEYS[action] ? h("kbd", {}, KEYS[action]) : null));
-    return h("div", { class: "actions" }, buttons);
+  // What one key does.
+  actions() {
+    if (!mayAct()) return null;
+    return h("div", { class: "actions" }, this.item.allowed.filter((action) => action in KEYS).map((action) => this.button(action)));
   }
 
-  ten() {
-    const parts = stages(this.item.stamps);
-    return h("section", { class: "part tens" },
-      h("h3", {}, t("part.ten"), h("span", { class: `latency${this.item.latency_s > 10 ? " over" : ""}` }, latencyText(this.item))),
-      latencyBar(this.item),
-      h("ul", { class: "legend" }, parts.map((part) =>
-        h("li", {}, h("i", { class: `stage-${part.stage}` }), `${t(`stage.${part.stage}`)} `, h("b", {}, `${part.seconds.toFixed(2)} s`)))));
+  // Everything else, and the page of the case.
+  further() {
+    const rest = mayAct() ? this.item.allowed.filter((action) => !(action in KEYS)) : [];
+    return h("div", { class: "actions" },
+      rest.length ? h("button", { type: "button", class: "act", "data-action": "menu", onclick: this.onmenu }, t("menu"), h("kbd", {}, "A")) : null,
+      rest.map((action) => this.button(action)),
+      h("a", { class: "act page", href: casePage(this.item.id) }, t("page"), h("kbd", {}, "P")));
   }
 
-  facts() {
-    const item = this.item;
-    const at = (instant) => instant && `${day(instant)}`;
-    const due = () => {
-      const left = (Date.parse(item.due_at) - Date.now()) / 1000;
-      return `${day(item.due_at)} · ${left >= 0 ? t("in", { age: age(left) }) : t("overdue", { age: age(-left) })}`;
-    };
-    const rows = [
-      ["camera", item.cameras.map((id) => this.cameraName(id)).join(" · ")],
-      ["zone", item.zone], ["grid", item.grid_cell],
-      ["location", item.location && `${item.location.lon.toFixed(5)}, ${item.location.lat.toFixed(5)}`],
-      ["began", at(item.began_at)],
-      ["held", t("held", { observed: age(item.observed_s), assumed: age(item.assumed_s), unseen: age(item.unseen_s) })],
-      ["filed", at(item.filed_at)],
-      ["due", item.due_at && (["closed", "rejected"].includes(item.state) ? day(item.due_at) : due)],
-      ["unit", item.unit], ["number", item.external_id],
-      ["reason", item.reason && reasonText(item.reason)],
-      ["code", item.code], ["model", item.model], ["again", item.recurrence_of], ["id", item.id],
-    ];
-    return h("dl", { class: "part facts" }, rows.filter(([, value]) => value).flatMap(([name, value]) => [
-      h("dt", {}, t(`fact.${name}`)),
-      typeof value === "function" ? ticks(h("dd", { class: `light-${item.light}` }), value) : h("dd", {}, value),
-    ]));
+  button(action) {
+    return h("button", { type: "button", class: `act ${action}`, "data-action": action, onclick: () => this.onact(action) },
+      t(`action.${action}`), KEYS[action] ? h("kbd", {}, KEYS[action]) : null);
   }
-
-  steps() {
-    return h("section", { class: "part timeline" }, h("h3", {}, t("part.timeline")),
-      h("ol", {}, this.events.map((event) => {
-        const { data } = event;
-        const filmed = event.cause?.startsWith("filmed-"); // nobody said anything: a clip has come
-        const by = filmed ? "" : [data.actor, reasonText(data.reason), data.note].filter(Boolean).join(" · ");
-        const kind = filmed ? "filmed" : event.type.replace("citybrain.case.", "");
-        return h("li", {}, h("time", { datetime: event.time }, clock(event.time)), h("b", {}, has(`event.${kind}`) ? t(`event.${kind}`) : kind),
-          badge(data), by ? h("span", {}, by) : null);
-      })));
-  }
-}
-
-function role(evidence) {
-  const key = `evidence.${evidence.role}`;
-  return has(key) ? t(key) : evidence.role;
 }
 
 function seconds(evidence) {
   return Math.round((Date.parse(evidence.until_at) - Date.parse(evidence.captured_at)) / 1000);
-}
-
-function reasonText(reason) {
-  return has(`reason.${reason}`) ? t(`reason.${reason}`) : reason;
 }

@@ -1,11 +1,12 @@
-// What the wall asks: a reason, a key, and what it answers to "?".
+// What the wall asks: a reason, a key, which sounds; and what it answers to "?".
 
 import { h, t } from "/wall/words.js";
 import { ApiProblem, post } from "/wall/api.js";
+import { SEVERITIES } from "/wall/sound.js";
 
 export const REASONS = ["not_there", "wrong_kind", "permitted", "duplicate", "bad_picture", "other"];
-const HELP = ["j", "k", "n", "c", "r", "Enter", "u", "l", "t", "?"];
-const SPOKEN = { j: "J ↓", k: "K ↑", n: "N", c: "C", r: "R", Enter: "Enter", u: "U Esc", l: "L", t: "T", "?": "?" };
+const HELP = ["j", "k", "n", "c", "r", "m", "z", "a", "Enter", "p", "u", "f", "/", "s", "l", "t", "?"];
+const SPOKEN = { j: "J ↓", k: "K ↑", u: "U Esc" };
 
 // Resolves to {reason, note}, or null when the operator thought better of it.
 export function askReason(title) {
@@ -52,7 +53,25 @@ export function showHelp() {
   const dialog = document.getElementById("help");
   dialog.replaceChildren(
     h("h2", { id: "help-title" }, t("help.title")),
-    h("dl", {}, HELP.flatMap((key) => [h("dt", {}, SPOKEN[key].split(" ").map((each) => h("kbd", {}, each))), h("dd", {}, t(`key.${key}`))])),
+    h("dl", {}, HELP.flatMap((key) => [h("dt", {}, (SPOKEN[key] ?? (key.length === 1 ? key.toUpperCase() : key)).split(" ").map((each) => h("kbd", {}, each))), h("dd", {}, t(`key.${key}`))])),
+    h("footer", {}, h("button", { type: "button", onclick: () => dialog.close() }, t("help.close"))));
+  dialog.onkeydown = (event) => event.stopPropagation();
+  if (!dialog.open) dialog.showModal();
+}
+
+export function askSound(sound) {
+  const dialog = document.getElementById("help");
+  const box = (name, label) => {
+    const check = h("input", { type: "checkbox", checked: sound.chosen[name], "data-sound": name, onchange: () => sound.set({ [name]: check.checked }) });
+    return h("label", { class: "check" }, check, label);
+  };
+  const volume = h("input", { type: "range", min: "0.05", max: "1", step: "0.05", value: sound.chosen.volume, "data-sound": "volume",
+    onchange: () => sound.set({ volume: Number(volume.value) }) });
+  dialog.replaceChildren(
+    h("h2", { id: "help-title" }, t("sound.title")), h("p", { class: "of" }, t("sound.how")),
+    box("on", t("sound.on")), h("label", { class: "check" }, t("sound.volume"), volume),
+    h("div", { role: "group", "aria-label": t("filter.severity"), class: "tones" }, SEVERITIES.map((severity) => h("div", {}, box(severity, t(`severity.${severity}`)),
+      h("button", { type: "button", "data-try": severity, "aria-label": `${t("sound.try")}: ${t(`severity.${severity}`)}`, onclick: () => sound.ring(severity) }, t("sound.try"))))),
     h("footer", {}, h("button", { type: "button", onclick: () => dialog.close() }, t("help.close"))));
   dialog.onkeydown = (event) => event.stopPropagation();
   if (!dialog.open) dialog.showModal();

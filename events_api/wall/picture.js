@@ -25,11 +25,11 @@ export function isClip(evidence) {
   return evidence?.kind === "clip";
 }
 
-// Shown when somebody asked for it, so it plays at once. What this browser cannot decode can still be taken home.
-export function clip(evidence, { label }) {
+// Where somebody asked for it, it plays at once. What this browser cannot decode can still be taken home.
+export function clip(evidence, { label, autoplay = true }) {
   const video = h("video", {
-    src: address(evidence), "aria-label": label, controls: true, autoplay: true, muted: true, playsinline: true,
-    preload: "auto", disablepictureinpicture: true,
+    src: address(evidence), "aria-label": label, controls: true, autoplay, muted: true, playsinline: true,
+    preload: autoplay ? "auto" : "metadata", disablepictureinpicture: true,
   });
   video.muted = true; // the attribute alone does not count for an element made by a script
   const sheet = h("div", { class: "sheet" }, video);

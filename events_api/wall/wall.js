@@ -1,63 +1,56 @@
 // The wall: what is new, where, how sure, how late; confirmed or rejected in one key press.
 
-import { ApiProblem, Stream, get, post } from "/wall/api.js";
+import { Acting } from "/wall/acting.js";
+import { ApiProblem, Stream, casePage, casePath, get, stats } from "/wall/api.js";
 import { CameraNames, CameraStrip, SHOWN } from "/wall/cameras.js";
 import { CaseList } from "/wall/cases.js";
 import { Detail } from "/wall/detail.js";
-import { askReason, logIn, showHelp } from "/wall/dialogs.js";
-import { age, clock, day, h, other, preferred, speak, t, text, tick } from "/wall/words.js";
+import { askSound, logIn, showHelp } from "/wall/dialogs.js";
+import { showFigures } from "/wall/figures.js";
+import { Filters } from "/wall/filters.js";
+import { meet } from "/wall/person.js";
+import { placeOf, waits } from "/wall/row.js";
+import { begin, link, lostSince, nextTheme, otherLanguage } from "/wall/shell.js";
+import { Sound } from "/wall/sound.js";
+import { now } from "/wall/time.js";
+import { t, text } from "/wall/words.js";
 
 const $ = (id) => document.getElementById(id);
 const PAGE = 100;
 const LOOK_EVERY_MS = 4000;
+const TOGETHER_MS = 30; // events that come so close are drawn once
+const FOLLOW_EVERY_MS = 300;
+const SPEAK_EVERY_MS = 2000;
 const SETTLE_MS = 1200; // a key meant for one case must not hit the one that just took its place
-const EVENTS_SHOW = { closed: ["closed"], rejected: ["rejected"] };
 
 const strip = new CameraStrip($("cameras"));
 const names = new CameraNames({ onknown: named });
-const list = new CaseList($("cases"), { place, onchoose: (id) => choose(id) });
-const detail = new Detail($("detail"), { place, cameraName: (id) => names.name(id), onact: act, onback: back });
+const place = (item) => placeOf(item, names);
+const list = new CaseList($("cases"), { place, onchoose: (id) => choose(id), onend: older });
+const acting = new Acting($("toast"), { place, units, onanswer: answered });
+const detail = new Detail($("detail"), { place, cameraName: (id) => names.name(id), onact: act, onmenu: () => act("menu"), onback: back });
+const filters = new Filters($("filters"), $("filter-panel"), { onchange: () => fill().catch(lost) });
+const sound = new Sound({ waiting: () => list.order.some((id) => waits(list.get(id))), onchange: drawSound });
 const stream = new Stream({ onevent: take, onopen: found, onlost: lost, refused });
 
-let scenes = [];
-let filter = { open: true, scene: null };
 let following = true; // the newest case is shown as it comes; ends when someone chooses one
+let followedAt = 0;
 let shownAt = 0;
 let unread = new Set();
 let next = null;
+let asked = 0; // so many times the list was asked for: an answer to an older question is late
+let turning = false;
 let lostAt = null;
 let missed = 0;
-let asking = false;
-
-function place(item) {
-  const zone = item.zone && item.zone !== "view" ? ` · ${item.zone}` : "";
-  const more = item.cameras.length > 1 ? ` · ${t("merged", { n: item.cameras.length })}` : "";
-  return `${names.name(item.cameras[0])}${zone}${more}`;
-}
-
-function named(ids) {
-  list.redraw((item) => item.cameras.some((id) => ids.has(id)));
-  if (detail.item?.cameras.some((id) => ids.has(id))) detail.draw();
-}
 
 // -- loading ---------------------------------------------------------------------------------------------------------
 
-async function start() {
-  await speak(preferred());
-  theme(localStorage.getItem("theme") ?? "auto");
-  setInterval(tick, 1000);
-  setInterval(() => ($("now").textContent = clock(Date.now())), 1000);
-  link("connecting");
-  await load();
-  setInterval(look, LOOK_EVERY_MS);
-}
-
 async function load() {
   try {
-    const [known] = await Promise.all([get("/v1/scenes"), lookAtCameras()]);
-    scenes = known.items;
-    await fill();
-    await look();
+    await meet();
+    sound.recall();
+    filters.recall();
+    await Promise.all([filters.learn().then(() => filters.draw()), fill(), look()]);
   } catch (error) {
     if (error instanceof ApiProblem && error.status === 401) {
       await logIn();
@@ -68,28 +61,34 @@ async function load() {
   }
 }
 
-function query(more = {}) {
-  const asked = new URLSearchParams({ limit: PAGE, ...more });
-  if (filter.open) asked.set("open", "true");
-  if (filter.scene) asked.set("scene", filter.scene);
-  return `/v1/cases?${asked}`;
-}
-
 async function fill() {
-  const page = await get(query());
+  const question = (asked += 1);
+  const page = await get(`/v1/cases?${filters.query({ limit: PAGE })}`);
+  if (question !== asked) return;
   unread.clear();
-  list.fill(page.items);
   next = page.next;
-  follow(true);
+  list.fill(page.items, { more: Boolean(next) });
+  follow();
+  shownAt = 0;
   draw();
   if (!stream.source || Number(page.as_of) < Number(stream.cursor)) stream.follow(page.as_of);
 }
 
 async function older() {
-  const page = await get(query({ cursor: next }));
-  list.append(page.items);
-  next = page.next;
-  draw();
+  if (turning || !next) return;
+  turning = true;
+  const question = asked;
+  try {
+    const page = await get(`/v1/cases?${filters.query({ limit: PAGE, cursor: next })}`);
+    if (question !== asked) return;
+    next = page.next;
+    turning = false;
+    list.append(page.items, { more: Boolean(next) });
+  } catch {
+    // Whoever scrolls on asks again.
+  } finally {
+    turning = false;
+  }
 }
 
 async function lookAtCameras() {
@@ -100,58 +99,92 @@ async function lookAtCameras() {
 
 async function look() {
   try {
-    const [stats] = await Promise.all([get("/v1/stats"), lookAtCameras()]);
-    figures(stats);
-    stream.behind(stats.cursor);
+    const [figures] = await Promise.all([stats(), lookAtCameras()]);
+    showFigures($("figures"), figures);
+    stream.behind(figures.cursor);
   } catch (error) {
     if (error instanceof ApiProblem && error.status === 401) await logIn();
     // The stream says when the connection is lost; a look that failed is taken again.
   }
 }
 
+function named(ids) {
+  list.redraw((item) => item.cameras.some((id) => ids.has(id)));
+  if (detail.item?.cameras.some((id) => ids.has(id))) detail.draw();
+}
+
 // -- events ----------------------------------------------------------------------------------------------------------
 
+let waiting = [];
 function take(event) {
   if (lostAt) missed += 1;
-  const item = { ...event.data, allowed: list.get(event.data.id)?.allowed ?? [] };
-  const known = list.get(item.id);
-  if (known || wanted(item)) {
-    item.allowed = allowed(item, known);
-    const isNew = list.put(item, { hold: !following });
-    if (isNew) {
-      $("said").textContent = t("new_case", { title: text(item.title), place: place(item) });
-      if (following) follow(false);
-      else unread.add(item.id);
-    }
+  if (!waiting.length) setTimeout(flush, TOGETHER_MS);
+  waiting.push(event.data);
+}
+
+function flush() {
+  const came = waiting;
+  waiting = [];
+  const fresh = [];
+  for (const data of came) {
+    const known = list.get(data.id);
+    if (!known && !filters.wants(data)) continue;
+    const item = { ...data, allowed: allowed(data, known) };
+    if (list.put(item, { hold: !following })) fresh.push(item);
     if (detail.item?.id === item.id && item.version > detail.item.version) {
       detail.show(item);
       refresh(item.id);
     }
   }
+  if (!fresh.length) return;
+  for (const item of fresh) {
+    if (!following) unread.add(item.id);
+    sound.ring(item.severity);
+  }
+  announce(fresh);
+  if (following) followSoon();
   draw();
-}
-
-function wanted(item) {
-  if (filter.scene && item.scene !== filter.scene) return false;
-  return !filter.open || !EVENTS_SHOW[item.state];
 }
 
 // Until the case is asked for again: what can be done follows from its state, and the server has the last word.
 function allowed(item, known) {
   if (known?.state === item.state && known.allowed.length) return known.allowed;
-  return EVENTS_SHOW[item.state] ? ["reopen"] : ["confirm", "reject"];
+  return ["closed", "rejected"].includes(item.state) ? ["reopen"] : ["confirm", "reject", "merge"];
 }
 
+// A screen reader is told of what came, one sentence each two seconds.
+const unspoken = [];
+let speaking = 0;
+function announce(fresh) {
+  unspoken.push(...fresh);
+  speaking ||= setTimeout(() => {
+    const last = unspoken.at(-1);
+    const said = { title: text(last.title), place: place(last), n: unspoken.length };
+    $("said").textContent = t(unspoken.length > 1 ? "new_cases" : "new_case", said);
+    unspoken.length = speaking = 0;
+  }, $("said").textContent ? SPEAK_EVERY_MS : 0);
+}
+
+// The shown case and its timeline as the server has them; one question at a time, and the last one counts.
+let refreshing = null;
 async function refresh(id) {
+  const busy = refreshing !== null;
+  refreshing = id;
+  if (busy) return;
   try {
-    const path = id.split("/").map(encodeURIComponent).join("/");
-    const [item, timeline] = await Promise.all([get(`/v1/cases/${path}`), get(`/v1/cases/${path}/timeline`)]);
+    const path = casePath(id);
+    const [item, events] = await Promise.all([get(path), get(`${path}/timeline`)]);
     list.put(item, { hold: true });
-    if (detail.item?.id !== id) return;
-    if (item.version >= detail.item.version) detail.show(item);
-    detail.timeline(id, timeline.items);
+    if (detail.item?.id === id) {
+      if (item.version >= detail.item.version) detail.show(item);
+      detail.timeline(id, events.items);
+    }
   } catch {
     // What is shown stays; the next event of this case asks again.
+  } finally {
+    const wanted = refreshing;
+    refreshing = null;
+    if (wanted !== id && detail.item?.id === wanted) refresh(wanted);
   }
 }
 
@@ -173,18 +206,25 @@ function show(id) {
   refresh(id);
 }
 
-function follow(fresh) {
+function follow() {
   following = true;
+  followedAt = performance.now();
   unread.clear();
+  list.drop((item) => !filters.wants(item)); // what was closed meanwhile stayed where it was being read
   const id = list.order[0];
-  if (id) {
-    show(id);
-    if (fresh) shownAt = 0;
-  } else {
+  list.toTop();
+  if (id) show(id);
+  else {
     list.choose(null);
     detail.show(null);
   }
-  list.node.scrollTop = 0;
+  draw();
+}
+
+function followSoon() {
+  const wait = followedAt + FOLLOW_EVERY_MS - performance.now();
+  if (wait <= 0) follow();
+  else setTimeout(() => following && list.order[0] !== detail.item?.id && follow(), wait);
 }
 
 function back() {
@@ -196,96 +236,60 @@ function back() {
 
 async function act(action) {
   const item = detail.item;
-  if (!item || asking) return;
-  if (following && performance.now() - shownAt < SETTLE_MS) return toast(t("just_changed"), "warn");
+  if (action === "undo") return acting.undo(item);
+  if (!item || acting.asking) return;
+  if (following && performance.now() - shownAt < SETTLE_MS) return acting.say(t("just_changed"), "warn");
   following = false;
-  if (!item.allowed.includes(action)) return toast(t("impossible", { state: t(`state.${item.state}`) }), "warn");
-  let why = { reason: "", note: "" };
-  if (action === "reject") {
-    asking = true;
-    why = await askReason(`${text(item.title)} · ${place(item)}`);
-    asking = false;
-    if (!why) return;
+  if (action === "menu") return acting.menu(item);
+  return acting.act(action, item);
+}
+
+function answered(item) {
+  list.put(item, { hold: true });
+  if (detail.item?.id === item.id && item.version >= detail.item.version) {
+    detail.show(item);
+    refresh(item.id);
   }
-  try {
-    const path = item.id.split("/").map(encodeURIComponent).join("/");
-    const answer = await post(`/v1/cases/${path}/actions`, { action, ...why });
-    toast(answer.applied ? `${t(`done.${action}`)} · ${text(item.title)}` : t("sent"));
-    list.put(answer.case, { hold: true });
-    if (detail.item?.id === item.id && answer.case.version >= detail.item.version) {
-      detail.show(answer.case);
-      refresh(item.id);
-    }
-  } catch (error) {
-    if (error instanceof ApiProblem && error.status === 401) await logIn();
-    else toast(t("failed", { why: error.message }), "bad");
-  }
+}
+
+function units() {
+  return [...new Set([...list.cases.values()].map((item) => item.unit).filter(Boolean))].sort();
 }
 
 // -- drawing ---------------------------------------------------------------------------------------------------------
 
 function draw() {
-  const choice = (label, on, press, key) =>
-    h("button", { type: "button", "aria-pressed": String(on), "data-filter": key, onclick: press }, label);
-  const set = (change) => async () => {
-    filter = { ...filter, ...change };
-    await fill().catch(() => lost());
-  };
-  $("filters").replaceChildren(
-    choice(t("filter.open"), filter.open, set({ open: true }), "open"),
-    choice(t("filter.all"), !filter.open, set({ open: false }), "all"),
-    h("span", { class: "gap" }),
-    choice(t("filter.scene"), !filter.scene, set({ scene: null }), "scenes"),
-    ...scenes.map((scene) => choice(text(scene.title), filter.scene === scene.id, set({ scene: scene.id }), scene.id)));
   $("newer").hidden = unread.size === 0;
   $("newer").textContent = t("newer", { n: unread.size });
-  $("older").hidden = !next;
   $("none").hidden = list.order.length > 0;
-  $("none").textContent = t(filter.open ? "none.open" : "none");
+  $("none").textContent = t(filters.wanted.open ? "none.open" : "none");
   document.title = unread.size ? `(${unread.size}) citybrain` : "citybrain";
 }
 
-function figures(stats) {
-  const closed = (stats.cases.closed ?? 0) + (stats.cases.rejected ?? 0);
-  const open = Object.values(stats.cases).reduce((sum, n) => sum + n, 0) - closed;
-  const cameras = Object.values(stats.cameras).reduce((sum, n) => sum + n, 0);
-  const seconds = (value) => (value === null ? "–" : `${value.toFixed(1)} s`);
-  const late = stats.latency.p99_s > 10;
-  const shown = [
-    ["open", open], ["p50", seconds(stats.latency.p50_s)], ["p99", seconds(stats.latency.p99_s), late],
-    ["cameras", `${stats.cameras.live ?? 0}/${cameras}`, (stats.cameras.live ?? 0) < cameras],
-  ];
-  const refused = stats.configuration_refused_since;
-  if (refused) shown.push(["configuration", t("configuration.refused", { at: day(refused) }), true]);
-  $("figures").replaceChildren(...shown.map(([name, value, bad]) =>
-    h("div", { class: bad ? "bad" : "", "data-figure": name }, h("dt", {}, t(`figure.${name}`)), h("dd", {}, String(value)))));
-}
-
-function link(state) {
-  $("link").className = `link ${state}`;
-  $("link").textContent = state === "lost" ? "" : t(state);
+function drawSound() {
+  const said = t(`sound.${sound.state}`);
+  const button = $("sound");
+  if (button.textContent === said) return;
+  button.textContent = said;
+  button.className = `sound ${sound.state}`;
+  button.title = t("key.s");
 }
 
 function lost() {
-  lostAt ??= Date.now();
-  document.body.classList.add("cut");
-  $("lost").hidden = false;
-  $("lost").textContent = t("lost", { at: clock(lostAt) });
-  link("lost");
+  lostAt ??= now();
+  lostSince(lostAt);
 }
 
 function found() {
-  link("live");
-  if (!lostAt) return;
-  document.body.classList.remove("cut");
-  $("lost").hidden = true;
+  if (!lostAt) return link("live");
+  lostSince(null);
   // What was missed comes at once after the connection; a moment later it can be counted.
   setTimeout(() => {
-    toast(t("caught_up", { n: missed }));
+    acting.say(t("caught_up", { n: missed }));
     lostAt = null;
     missed = 0;
   }, 600);
-  look();
+  return look();
 }
 
 async function refused(problem) {
@@ -295,38 +299,14 @@ async function refused(problem) {
   await load();
 }
 
-let toastTimer = 0;
-function toast(said, kind = "") {
-  $("toast").textContent = said;
-  $("toast").className = `toast ${kind}`;
-  $("toast").hidden = false;
-  clearTimeout(toastTimer);
-  toastTimer = setTimeout(() => ($("toast").hidden = true), 4000);
-}
-
-const THEMES = ["auto", "light", "dark"];
-function theme(wanted) {
-  const chosen = THEMES.includes(wanted) ? wanted : "auto";
-  localStorage.setItem("theme", chosen);
-  if (chosen === "auto") delete document.documentElement.dataset.theme;
-  else document.documentElement.dataset.theme = chosen;
-}
-
-function nextTheme() {
-  const wanted = THEMES[(THEMES.indexOf(localStorage.getItem("theme")) + 1) % THEMES.length];
-  theme(wanted);
-  toast(t(`theme.${wanted}`));
-}
-
-async function otherLanguage() {
-  await speak(other());
-  $("language").textContent = other() === "zh" ? "中" : "EN";
-  list.fill(list.order.map((id) => list.get(id)));
-  if (detail.item) {
-    list.choose(detail.item.id);
-    detail.draw();
-  }
-  link(lostAt ? "lost" : "live");
+async function speakOther() {
+  await otherLanguage();
+  list.redraw();
+  detail.draw();
+  filters.draw();
+  drawSound();
+  if (lostAt) lostSince(lostAt);
+  else link("live");
   draw();
   await look();
 }
@@ -336,31 +316,42 @@ async function otherLanguage() {
 const KEYS = {
   j: () => choose(list.step(1)), ArrowDown: () => choose(list.step(1)),
   k: () => choose(list.step(-1)), ArrowUp: () => choose(list.step(-1)),
-  n: () => (follow(false), draw()),
-  c: () => act("confirm"), r: () => act("reject"),
+  n: follow,
+  c: () => act("confirm"), r: () => act("reject"), m: () => act("merge"), z: () => act("undo"), a: () => act("menu"),
   Enter: () => choose(detail.item?.id, { open: true }),
-  u: back, Escape: back, l: otherLanguage, t: nextTheme, "?": showHelp,
+  p: () => detail.item && location.assign(casePage(detail.item.id)),
+  u: back, Escape: back, f: () => filters.toggle(), "/": () => filters.toggle(true),
+  s: () => sound.set({ on: !sound.chosen.on }), l: speakOther, t: () => acting.say(t(`theme.${nextTheme()}`)), "?": showHelp,
 };
+const ONCE = new Set(["c", "r", "m", "z", "a", "s"]);
 
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest("input, textarea, select, dialog");
-  const pressing = event.key === "Enter" && event.target.closest("button, a");
+  if (typing && event.key === "Escape" && typing.closest("#filter-panel")) {
+    filters.toggle(false);
+    list.node.focus({ preventScroll: true });
+    return;
+  }
+  const pressing = event.key === "Enter" && event.target.closest("button, a, summary");
   if (typing || pressing || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   const doing = KEYS[key];
-  if (!doing || (event.repeat && ["c", "r"].includes(key))) return;
+  if (!doing || (event.repeat && ONCE.has(key))) return;
   event.preventDefault();
   doing();
 });
 
-$("newer").addEventListener("click", () => (follow(false), draw()));
-$("older").addEventListener("click", older);
-$("language").addEventListener("click", otherLanguage);
-$("theme").addEventListener("click", nextTheme);
+$("newer").addEventListener("click", follow);
+$("sound").addEventListener("click", () => askSound(sound));
+$("language").addEventListener("click", speakOther);
+$("theme").addEventListener("click", KEYS.t);
 $("help-button").addEventListener("click", showHelp);
 list.node.addEventListener("scroll", () => {
   if (following && list.node.scrollTop > 40) following = false;
 });
 
-await start();
-$("language").textContent = other() === "zh" ? "中" : "EN";
+await begin();
+link("connecting");
+drawSound();
+await load();
+setInterval(look, LOOK_EVERY_MS);

@@ -1,5 +1,7 @@
 // What the wall says, in the language of whoever reads it; and small builders for what it shows.
 
+import { now } from "/wall/time.js";
+
 const LANGUAGES = ["zh", "en"];
 let words = {};
 export let language = "zh";
@@ -60,7 +62,7 @@ export function clock(at, seconds = true) {
 export function day(at) {
   const then = new Date(at);
   const time = clock(at);
-  if (then.toDateString() === new Date().toDateString()) return time;
+  if (then.toDateString() === new Date(now()).toDateString()) return time;
   return `${then.toLocaleDateString(language === "zh" ? "zh-CN" : "en-GB", { month: "2-digit", day: "2-digit" })} ${time}`;
 }
 

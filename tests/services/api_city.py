@@ -28,6 +28,7 @@ from events_api.ports import DeadLetter, SceneInfo
 from events_api.security import Keys
 from events_api.server import Server
 from events_api.store.sqlite import SqliteCases
+from events_api.subscriptions.store import Subscriptions
 
 START = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 TITLES = {
@@ -170,6 +171,7 @@ class City:
         self.bus = LocalBus(folder / "citybrain.db", clock=self.clock)
         self.pipeline = LocalBus(folder / "citybrain.db", clock=self.clock)
         self.store = SqliteCases(folder / "view.db")
+        self.subscriptions = Subscriptions(folder / "subscriptions.db", clock=self.clock)
         self.hot = SqliteHot(folder / "hot.db", clock=self.clock)
         self.evidence = FileEvidence(folder / "evidence")
         self.keys = Keys(folder / "keys.json", clock=self.clock)
@@ -186,6 +188,7 @@ class City:
         return create_app(
             bus=self.bus,
             store=self.store,
+            subscriptions=self.subscriptions,
             hot=self.hot,
             evidence=self.evidence,
             cameras=self.cameras,

@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 from selenium import webdriver
+from selenium.common.exceptions import TimeoutException
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
@@ -61,9 +62,11 @@ class Wall:
         self.browser.execute_script(script)
 
     def until(self, script: str, within: float = 15) -> Any:
-        return WebDriverWait(self.browser, within, poll_frequency=0.05).until(
-            lambda _: self.ask(script), f"{script}\n{self.ask('document.body.innerText')}"
-        )
+        try:
+            return WebDriverWait(self.browser, within, poll_frequency=0.05).until(lambda _: self.ask(script))
+        except TimeoutException:
+            shown = self.ask("document.body.innerText")
+            raise AssertionError(f"not within {within:.0f} s: {script}\n{shown}") from None
 
     def press(self, *keys: str) -> None:
         chain = ActionChains(self.browser)
@@ -79,6 +82,14 @@ class Wall:
         """The cases whose rows are drawn, from the top."""
         return self.ask("[...document.querySelectorAll('.row')].map(row => row.dataset.case)")
 
+    def lists(self, count: int) -> None:
+        """Wait until the list has so many cases, drawn or not."""
+        self.until(f"Number(document.querySelector('.row')?.getAttribute('aria-setsize') ?? 0) === {count}")
+
+    def says(self, selector: str, words: str) -> None:
+        """Wait until these words stand there."""
+        self.until(f"document.querySelector({json.dumps(selector)})?.innerText.includes({json.dumps(words)})")
+
     def text(self, selector: str) -> str:
         return self.ask(f"document.querySelector({json.dumps(selector)})?.innerText ?? ''")
 
@@ -87,6 +98,10 @@ class Wall:
 
     def see(self, id: str) -> None:
         self.until(f"document.querySelector('.row[data-case=\"{id}\"]')")
+
+    def reads(self, id: str) -> None:
+        """Wait until this case is the one in full beside the list."""
+        self.until(f"document.querySelector('#detail').dataset.case === {json.dumps(id)}")
 
     def views(self, which: str) -> None:
         """Choose a picture or clip."""

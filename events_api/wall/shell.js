@@ -1,0 +1,61 @@
+// What every page of the wall has at its edge: language, theme, the time, the connection, the way to the other pages.
+
+import { preferred, speak, other, clock, h, t, tick } from "/wall/words.js";
+import { now } from "/wall/time.js";
+
+// Pages in the order in which they are offered.
+export const PAGES = [
+  ["/", "pages.wall"], ["/wall/?kiosk", "pages.kiosk"], ["/docs", "pages.docs"],
+];
+const THEMES = ["auto", "light", "dark"];
+
+export async function begin() {
+  theme(localStorage.getItem("theme") ?? "auto");
+  await speak(preferred());
+  setInterval(tick, 1000);
+  const shown = document.getElementById("now");
+  if (shown) setInterval(() => (shown.textContent = clock(now())), 1000);
+  drawEdge();
+}
+
+// In the language that is spoken now.
+export function drawEdge() {
+  const button = document.getElementById("language");
+  if (button) button.textContent = other() === "zh" ? "中" : "EN";
+  const pages = PAGES.map(([href, name]) => h("a", { href, "aria-current": href === location.pathname ? "page" : null }, t(name)));
+  document.querySelector("#pages nav")?.replaceChildren(...pages);
+}
+
+export async function otherLanguage() {
+  await speak(other());
+  drawEdge();
+}
+
+// Automatic, light, dark, in turn; returns the one that is shown now.
+export function nextTheme() {
+  const wanted = THEMES[(THEMES.indexOf(localStorage.getItem("theme")) + 1) % THEMES.length];
+  theme(wanted);
+  return wanted;
+}
+
+export function link(state) {
+  const node = document.getElementById("link");
+  node.className = `link ${state}`;
+  node.textContent = state === "lost" ? "" : t(state);
+}
+
+// A red line since when; null takes it away.
+export function lostSince(at) {
+  const node = document.getElementById("lost");
+  document.body.classList.toggle("cut", at !== null);
+  node.hidden = at === null;
+  if (at !== null) node.textContent = t("lost", { at: clock(at) });
+  link(at === null ? "live" : "lost");
+}
+
+function theme(wanted) {
+  const chosen = THEMES.includes(wanted) ? wanted : "auto";
+  localStorage.setItem("theme", chosen);
+  if (chosen === "auto") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = chosen;
+}
