@@ -14,9 +14,11 @@ from pathlib import Path
 from citybrain import __version__, telemetry
 from citybrain.clock import SystemClock, instant
 from citybrain.errors import CityBrainError, ConfigError, UnknownPlugin, UsageError
+from citybrain.netguard import networks
 from ingest.worker_port import die_with_parent
 
 DONE, FAILED, WRONG = 0, 1, 2
+_SAFETY = "citybrain.commands_safety"
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 """When a replayed video began, unless told: always the same, so that the same video always tells the same."""
 
@@ -77,6 +79,7 @@ def _up(given: argparse.Namespace) -> int:
         port=given.port,
         dispatch=given.dispatch,
         workers=given.workers,
+        webhooks_to=given.webhooks_to,
         clock=SystemClock(),
     )
 
@@ -90,8 +93,12 @@ def _role(given: argparse.Namespace) -> int:
         roles.run_ingest(given.config, data, workers=given.workers)
     elif given.command == "pipeline":
         roles.run_pipeline(given.config, data, dispatch=given.dispatch)
+    elif given.command == "sensors":
+        from citybrain.sensing import run_sensors
+
+        run_sensors(given.config, data)
     else:
-        roles.run_api(given.config, data, host=given.host, port=given.port)
+        roles.run_api(given.config, data, host=given.host, port=given.port, webhooks_to=given.webhooks_to)
     return DONE
 
 
@@ -127,6 +134,14 @@ def _port(text: str) -> int:
     if not text.isdigit() or not 1 <= int(text) <= 65535:
         raise argparse.ArgumentTypeError(f"expected a port 1..65535, got {text!r}")
     return int(text)
+
+
+def _reachable(text: str) -> str:
+    try:
+        networks([text])
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
 
 
 def _count(text: str) -> int:
@@ -165,6 +180,35 @@ def _add_cameras(cameras: argparse.ArgumentParser, config: Callable[[argparse.Ar
     imported.add_argument("--dry-run", action="store_true", help="say what would be done, and write nothing")
 
 
+def _add_safety(
+    command: Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser],
+    data: Callable[[argparse.ArgumentParser], None],
+) -> None:
+    keys = command(
+        "keys", _lazily("keys", _SAFETY), "the keys that open the API to others, and the one that signs evidence"
+    )
+    keys.add_argument(
+        "action", choices=("add", "list", "revoke", "public"), help="public: what evidence is checked with"
+    )
+    keys.add_argument("name", nargs="?", help="whose key")
+    keys.add_argument("--role", choices=("viewer", "operator", "engineer", "platform", "field"), default="operator")
+    keys.add_argument("--unit", metavar="UNIT", help="with --role field: whose people hold the key")
+    data(keys)
+
+    audit = command("audit", _lazily("audit", _SAFETY), "the audit trail: whether anything in it was altered")
+    audit.add_argument("action", choices=("verify",))
+    audit.add_argument("--head", metavar="N:HASH", help="what it said another time: then its end is checked, too")
+    data(audit)
+
+    verify = command(
+        "verify-evidence",
+        _lazily("verify_evidence", _SAFETY),
+        "check a bundle of evidence without any server; 1 when something is wrong with it",
+    )
+    verify.add_argument("bundle", type=Path, metavar="BUNDLE", help="the ZIP file, or the folder it was unpacked into")
+    verify.add_argument("--key", type=Path, metavar="FILE", help="the public key that it must be signed with")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="citybrain", description="A city's cameras in, governance cases out.")
     parser.add_argument("--version", action="version", version=f"citybrain {__version__}")
@@ -189,7 +233,8 @@ def _parser() -> argparse.ArgumentParser:
     ingest = command("ingest", _role, "one role: the network process and its workers")
     pipeline = command("pipeline", _role, "one role: the pipeline and the sender")
     api = command("api", _role, "one role: the events API and the wall")
-    for each in (up, ingest, pipeline, api):
+    sensors = command("sensors", _role, "one role: listens to the sensors of sensors.yaml by MQTT")
+    for each in (up, ingest, pipeline, api, sensors):
         config(each)
         data(each)
     for each in (up, pipeline):
@@ -198,6 +243,15 @@ def _parser() -> argparse.ArgumentParser:
         each.add_argument("--workers", type=_count, metavar="N", help="worker processes (default: one a core)")
     for each in (up, api):
         address(each)
+        each.add_argument(
+            "--webhooks-to",
+            type=_reachable,
+            action="append",
+            default=[],
+            metavar="WHERE",
+            help="where subscribers' URLs may lead beside public addresses: private, loopback, link-local, or a network;"
+            " may be given again",
+        )
 
     check = command(
         "check", _lazily("check"), "read a configuration, run its scenes' tests, load its models: every fault"
@@ -228,12 +282,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_cameras(commands.add_parser("cameras", help="the cameras of a configuration"), config)
 
-    keys = command("keys", _lazily("keys"), "the keys that open the API to others")
-    keys.add_argument("action", choices=("add", "list", "revoke"))
-    keys.add_argument("name", nargs="?", help="whose key")
-    keys.add_argument("--role", choices=("viewer", "operator", "engineer", "platform", "field"), default="operator")
-    keys.add_argument("--unit", metavar="UNIT", help="with --role field: whose people hold the key")
-    data(keys)
+    _add_safety(command, data)
 
     bench = command("bench", _bench, "measure, side by side")
     bench.add_argument("name", metavar="NAME", help="endtoend, chaos, …; `list` names them")

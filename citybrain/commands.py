@@ -5,20 +5,21 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from citybrain import assembly, recordings, supervisor
-from citybrain.clock import Clock, SystemClock
+from citybrain.clock import Clock
 from citybrain.errors import ConfigError, UsageError
 from citybrain.roles import DataFolder
 from citybrain.supervisor import Supervisor
 from citybrain.wire import write_case_event
 from detectors.registry import find_models, list_models
 from events_api.guard import is_loopback
-from events_api.security import Keys, Role
+from events_api.security import Keys
+from ingest.sensors import config as sensors
 
 DONE, FAILED, WRONG = 0, 1, 2
 PROBE = timedelta(seconds=12)
@@ -26,12 +27,21 @@ _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def up(
-    config: Path, data: Path, *, host: str, port: int, dispatch: str | None, workers: int | None, clock: Clock
+    config: Path,
+    data: Path,
+    *,
+    host: str,
+    port: int,
+    dispatch: str | None,
+    workers: int | None,
+    clock: Clock,
+    webhooks_to: Sequence[str] = (),
 ) -> int:
-    """Check the configuration and the address, then run the three roles until told to stop."""
+    """Check the configuration and the address, then run the roles until told to stop."""
     folder = DataFolder(data)
     folder.make()
     folder.dispatch_secret()
+    folder.signer()
     if not is_loopback(host) and not Keys(folder.keys, clock=clock).any():
         raise UsageError(
             f"--host {host}: is reached by others; make a key first: citybrain keys add NAME --role operator --data {data}"
@@ -42,11 +52,14 @@ def up(
     common = ("--config", str(config), "--data", str(data))
     send = ("--dispatch", dispatch) if dispatch else ()
     count = ("--workers", str(workers)) if workers else ()
+    reach = [word for each in webhooks_to for word in ("--webhooks-to", each)]
     commands = {
         "pipeline": supervisor.citybrain("pipeline", *common, *send),
-        "api": supervisor.citybrain("api", *common, "--host", host, "--port", str(port)),
+        "api": supervisor.citybrain("api", *common, "--host", host, "--port", str(port), *reach),
         "ingest": supervisor.citybrain("ingest", *common, *count),
     }
+    if (config / sensors.FILE).exists():
+        commands["sensors"] = supervisor.citybrain("sensors", *common)
     print(f"citybrain: the wall is at http://{host}:{port}", file=sys.stderr)
     Supervisor(commands, clock=clock).run()
     return DONE
@@ -110,29 +123,6 @@ def models(given: argparse.Namespace) -> int:
             "card": entry.card,
         }
         tell(fields, as_json=given.json)
-    return DONE
-
-
-def keys(given: argparse.Namespace) -> int:
-    """Make, list or revoke the keys of a city. A key is shown once, when it is made."""
-    data = DataFolder(given.data)
-    data.make()
-    kept = Keys(data.keys, clock=SystemClock())
-    if given.action == "list":
-        for key in kept.all():
-            tell({"name": key.name, "role": key.role.value, **({"unit": key.unit} if key.unit else {})}, as_json=False)
-        return DONE
-    if not given.name:
-        raise UsageError(f"keys {given.action}: name whose key")
-    if given.action == "add":
-        try:
-            token = kept.add(given.name, Role(given.role), unit=given.unit)
-        except ValueError as error:
-            raise UsageError(f"keys add: {error}") from None
-        print(token)
-        return DONE
-    if not kept.revoke(given.name):
-        raise UsageError(f"keys revoke: there is no key {given.name!r}")
     return DONE
 
 

@@ -21,6 +21,8 @@ from starlette.requests import HTTPConnection
 
 from citybrain.clock import Clock
 from citybrain.domain.camera import Camera
+from citybrain.evidence.seals import Seal
+from citybrain.evidence.signer import Signer
 from citybrain.map_layer import MapFile
 from citybrain.ports import Bus, EvidenceStore, HotStore
 from events_api.audit import AuditTrail
@@ -37,7 +39,10 @@ from events_api.problems import Problem
 from events_api.projector import Projector
 from events_api.registry import Registry
 from events_api.security import Actor, Keys, Role
+from events_api.shown_evidence import ShownEvidence
 from events_api.silences import Silences
+from events_api.subscriptions.store import Subscriptions
+from events_api.subscriptions.telling import Terms
 
 COOKIE = "citybrain_session"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -68,9 +73,14 @@ class Parts:
     figures: Callable[[], Mapping[str, float]]
     projector: Projector
     feed: Feed
+    subscriptions: Subscriptions
+    webhooks: Terms
     silences: Silences
     trail: AuditTrail
     limits: Limits
+    shown: ShownEvidence
+    signer: Signer
+    seals: Callable[[str], Sequence[Seal]]
     zone_files: ZoneFiles | None = None
     rehearsal: Rehearsal | None = None
 
@@ -139,6 +149,16 @@ def has_keys(given: Parts) -> bool:
     return given.keys is not None and given.keys.any()
 
 
+def may_unmask(given: Parts, actor: Actor, *, reason: str) -> None:
+    """Whether this actor may see originals, for this reason. Raises Problem 403, 422, 429."""
+    if not actor.role.covers(Role.OPERATOR):
+        raise Problem(403, "role-too-small", f"to see originals needs the role operator, the key has {actor.role}")
+    if not reason.strip():
+        fault = {"field": "reason", "in": "query", "message": "to see the original needs a reason"}
+        raise Problem(422, "invalid-request", "reason: to see the original needs a reason", more={"errors": [fault]})
+    limit(given, actor, Limited.UNMASK)
+
+
 def address_of(request: HTTPConnection) -> str:
     """Where the asker sits: behind a proxy of this machine what that proxy says, else the address that connected."""
     return request.client.host if request.client else ""
@@ -205,5 +225,6 @@ Reader = Annotated[Actor, Depends(needs(Role.VIEWER, Role.PLATFORM))]
 CaseReader = Annotated[Actor, Depends(needs(Role.VIEWER, Role.PLATFORM, Role.FIELD))]
 CaseViewer = Annotated[Actor, Depends(needs(Role.VIEWER, Role.FIELD))]
 OnTheSpot = Annotated[Actor, Depends(needs(Role.OPERATOR, Role.FIELD))]
+Exporter = Annotated[Actor, Depends(needs(Role.OPERATOR, Role.PLATFORM))]
 Operator = Annotated[Actor, Depends(needs(Role.OPERATOR))]
 Engineer = Annotated[Actor, Depends(needs(Role.ENGINEER))]

@@ -74,7 +74,7 @@ def _unready(given: Parts) -> list[str]:
     if given.projector.failure:
         reasons.append(f"the case view cannot follow the log ({given.projector.failure.split(':')[0]})")
     beats, now = heartbeats(given.hot), given.clock.now()
-    for role in ("pipeline", "ingest"):
+    for role in ("pipeline", "ingest", "sensors"):
         fresh = is_fresh(role, beats, now)
         if fresh is False:
             reasons.append(f"{role} is silent")
@@ -110,8 +110,26 @@ class _Figures(Collector):
         yield CounterMetricFamily("citybrain_view_failures", "Batches not taken in.", given.projector.failures)
         yield GaugeMetricFamily("citybrain_events_set_aside", "Messages not readable.", given.store.set_aside())
         yield GaugeMetricFamily("citybrain_streams", "Event streams open.", self._streams)
+        yield from self._subscriptions()
         yield from self._cameras()
         yield from self._reported()
+
+    def _subscriptions(self) -> Iterator[Metric]:
+        labels = ["owner", "subscription"]
+        lag = GaugeMetricFamily("citybrain_subscription_lag_seconds", "Age of the oldest event not taken.", labels=labels)
+        waiting = GaugeMetricFamily("citybrain_subscription_waiting", "Events not yet taken.", labels=labels)
+        dead = GaugeMetricFamily("citybrain_subscription_dead", "Events refused or given up.", labels=labels)
+        paused = GaugeMetricFamily("citybrain_subscription_paused", "Whether it is paused.", labels=labels)
+        failing = GaugeMetricFamily("citybrain_subscription_failing", "Whether it takes nothing.", labels=labels)
+        now = self._given.clock.now()
+        for each in self._given.subscriptions.all():
+            who, standing = [each.owner, each.name], self._given.subscriptions.standing(each.id)
+            lag.add_metric(who, standing.lag_s(now))
+            waiting.add_metric(who, standing.waiting)
+            dead.add_metric(who, standing.dead)
+            paused.add_metric(who, each.paused_at is not None)
+            failing.add_metric(who, each.failing_since is not None)
+        yield from (lag, waiting, dead, paused, failing)
 
     def _latency(self) -> Metric:
         latencies = self._given.store.latencies()

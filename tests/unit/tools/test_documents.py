@@ -35,6 +35,7 @@ from events_api.app import create_app
 from events_api.parts import Parts
 from events_api.routes.health import _Figures
 from events_api.store.sqlite import SqliteCases
+from events_api.subscriptions.store import Subscriptions
 from ingest.config import Entry, _Zone
 from ingest.network import Network
 from ingest.workers import WorkerPool
@@ -109,10 +110,10 @@ def test_every_citybrain_command_exists() -> None:
     told = subprocess.run(
         [sys.executable, "-m", "citybrain", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    commands = set(re.findall(r"^    ([a-z]+) ", told.stdout, re.MULTILINE))
+    commands = set(re.findall(r"^    ([a-z-]+)(?: |$)", told.stdout, re.MULTILINE))
     assert "up" in commands
     for page in [*PAGES, ROOT / "docker-compose.yml"]:
-        named_here = re.findall(r"(?:^    |`|--rm )citybrain ([a-z]+)", page.read_text(encoding="utf-8"), re.MULTILINE)
+        named_here = re.findall(r"(?:^    |`|--rm )citybrain ([a-z-]+)", page.read_text(encoding="utf-8"), re.MULTILINE)
         assert set(named_here) <= commands, named(page)
 
 
@@ -275,6 +276,7 @@ def served(tmp_path_factory):
     app = create_app(
         bus=bus,
         store=store,
+        subscriptions=Subscriptions(data / "subscriptions.db", clock=clock),
         hot=hot,
         evidence=FileEvidence(data / "evidence"),
         cameras=list(configuration.views.values()),
