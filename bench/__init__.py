@@ -20,6 +20,7 @@ NAMES = (
     "gate",
     "ingest",
     "looks",
+    "masking",
     "parked",
     "peers",
     "quality",

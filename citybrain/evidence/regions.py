@@ -5,8 +5,8 @@
              │       │                                                    │▒▒▒▒▒▒▒▒▒▒▒│ plate: the lower half, whole width
              └───────┘                                                    └───────────┘
 
-A region too many costs a few pixels, one too few costs somebody their privacy: every box counts, whatever its confidence. How
-much this finds is measured in docs/safety.md.
+The box of a motorcycle may hold its rider: it has both. A region too many costs a few pixels, one too few costs somebody their
+privacy: every box counts, whatever its confidence. How much this finds is measured in docs/safety.md.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Masking:
     """Whether pictures are masked, whose heads and which vehicles' plates."""
 
     on: bool = True
-    heads_of: Sequence[str] = ("person",)
+    heads_of: Sequence[str] = ("person", "motorcycle", "bicycle")
     plates_of: Sequence[str] = ("car", "bus", "truck", "motorcycle")
 
     def regions(self, seen: Iterable[Seen]) -> list[Region]:
@@ -47,7 +47,7 @@ class Masking:
         for each in seen:
             if each.label in self.heads_of:
                 found.append(_head(each.box))
-            elif each.label in self.plates_of:
+            if each.label in self.plates_of:
                 found.append(_plate(each.box))
         return found
 

@@ -22,7 +22,7 @@ class AuditEntry(Answer):
     at: Instant
     actor: str = Field(description="the key's name", examples=["li.na"])
     role: str = Field(examples=["operator"])
-    address: str = Field(description="where the request came from", examples=["10.1.2.3"])
+    address: str = Field(description="where the request came from", examples=["10.20.0.7"])
     what: str = Field(examples=["case.action"])
     on: str = Field(description="what it was done to", examples=["case-qfs5hyhgwz5nmdnp"])
     outcome: str = Field(examples=["done"], description="done, or refused")
