@@ -211,7 +211,6 @@ def test_what_may_hide_much_is_for_engineers(city, keyed, silence, who):
 
 
 def test_who_made_and_who_ended_it_is_noted(city, tmp_path):
-    from events_api.audit import AuditTrail
 
     trail = AuditTrail(tmp_path / "audit.db", clock=city.clock)
     with serving(city.app(trail=trail)) as url, httpx.Client(base_url=url, timeout=20) as http:
@@ -224,7 +223,7 @@ def test_who_made_and_who_ended_it_is_noted(city, tmp_path):
 
 # -- areas --------------------------------------------------------------------------------------------------------------
 
-CELL = Area("530111001001003", Text("三", "3"), "community")
+CELL = Area("530111001001003", Text("三", "3"), "cell")
 STREET = Area("530111001", Text("关上街道", "Guanshang"), "street", "street_office", areas=(CELL,))
 DISTRICT = Area("530111", Text("官渡区", "Guandu"), "district", "district_office", areas=(STREET,))
 
@@ -242,9 +241,12 @@ def test_areas_are_a_tree_that_counts_open_cases_by_light(city, app, http):
     )
     wait(lambda: len(http.get("/v1/cases").json()["items"]) == 6)
     tree = http.get("/v1/areas").json()
-    (district,) = tree["items"]
-    (street,) = district["areas"]
-    (cell,) = street["areas"]
+    district, street, cell = tree["items"]
+    assert [(each["code"], each["depth"], each["parent"]) for each in tree["items"]] == [
+        (DISTRICT.code, 0, None),
+        (STREET.code, 1, DISTRICT.code),
+        (CELL.code, 4, STREET.code),
+    ]
     assert (street["name"], street["level"], street["in_charge"]) == (
         {"zh": "关上街道", "en": "Guanshang"},
         "street",
