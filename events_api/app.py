@@ -49,6 +49,7 @@ from events_api.routes import (
     performance,
     photos,
     reports,
+    sensors,
     session,
     silences,
     zones,
@@ -187,6 +188,7 @@ def _v1() -> APIRouter:
         evidence_routes,
         photos,
         reports,
+        sensors,
         dispatch,
         session,
     ):

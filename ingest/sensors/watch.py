@@ -257,6 +257,7 @@ class Sensors:
             # Its case, if it has one, waits for people: nobody can tell any more that it is over.
             log.info("%s is no longer configured", id)
             self._book.forget(id)
+            self._hot.put(f"sensor/{id}", b"", ttl=timedelta())
         self._standings = {key: each for key, each in self._standings.items() if key[0] in known}
         self._heard.clear()
         self._plan = plan
