@@ -126,7 +126,7 @@ async function act(action) {
   if (action === "verify") answer = await askDone(draft.photos.length);
   asking = false;
   if (!answer) return;
-  const photos = action === "verify" || action === "arrive" ? draft.photos : [];
+  const photos = action === "verify" || action === "arrive" ? [...draft.photos] : [];
   const entry = await outbox.add({ case: item.id, title: text(item.title), action, ...answer, photos, held: action === "arrive" });
   if (photos.length) {
     draft = { case: chosen, photos: [] };

@@ -92,20 +92,21 @@ export class Outbox {
       this.sending = false;
       this.changed();
     }
-    if (this.actions.some((each) => each.state === "waiting" && !this.behindRefused(each))) {
+    if (this.actions.some((each) => each.state === "waiting" && !this.mustWait(each))) {
       this.timer = setTimeout(() => this.send(), this.wait);
       this.wait = Math.min(30000, this.wait * 1.6);
     } else this.wait = 2000;
   }
 
-  behindRefused(entry) {
-    return this.actions.some((each) => each.case === entry.case && each.n < entry.n && each.state === "refused");
+  // For what was pressed before it on the same case.
+  mustWait(entry) {
+    return entry.held || this.actions.some((each) => each.case === entry.case && each.n < entry.n && (each.held || each.state === "refused"));
   }
 
   async sendAll() {
     if (this.lasting) this.actions = merged(this.actions, await all(this.db, "actions"));
     for (const entry of [...this.actions]) {
-      if (entry.state !== "waiting" || entry.held || this.behindRefused(entry)) continue;
+      if (entry.state !== "waiting" || this.mustWait(entry)) continue;
       try {
         const answer = await this.sendOne(entry);
         this.reached = true;

@@ -1,7 +1,7 @@
 // What the person on the spot can do about a case, and what a case will be once everything pressed has been sent.
 
 const FROM = {
-  handle: ["filed", "dispatched", "deferred", "returned"],
+  handle: ["filed", "dispatched", "deferred"], // one that was returned is for somebody else to give out anew
   arrive: ["filed", "dispatched", "handling"],
   verify: ["filed", "dispatched", "handling"],
   return: ["filed", "dispatched", "handling", "deferred"],
