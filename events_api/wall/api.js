@@ -18,6 +18,10 @@ export async function post(path, value, headers = {}) {
   return call(path, { method: "POST", headers: { "content-type": "application/json", ...headers }, body: JSON.stringify(value) });
 }
 
+export async function remove(path) {
+  return call(path, { method: "DELETE", headers: { accept: "application/json" } });
+}
+
 // The figures of the day; they tell the time, too.
 export async function stats() {
   const asked = monotonic();

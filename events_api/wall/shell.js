@@ -5,7 +5,7 @@ import { now } from "/wall/time.js";
 
 // Pages in the order in which they are offered.
 export const PAGES = [
-  ["/", "pages.wall"], ["/wall/map.html", "pages.map"], ["/wall/mosaic.html", "pages.mosaic"], ["/wall/health.html", "pages.health"],
+  ["/", "pages.wall"], ["/wall/map.html", "pages.map"], ["/wall/mosaic.html", "pages.mosaic"], ["/wall/health.html", "pages.health"], ["/wall/silences.html", "pages.silences"],
   ["/wall/?kiosk", "pages.kiosk"], ["/docs", "pages.docs"],
 ];
 const THEMES = ["auto", "light", "dark"];
