@@ -21,6 +21,7 @@ from events_api.problems import Problem
 from events_api.routes.cameras import count_of, staleness_of
 from events_api.routes.configuration import standings
 from events_api.routes.overview import figures
+from events_api.schemas import PROBLEM
 from events_api.signs import heartbeats, is_fresh
 
 router = APIRouter(tags=["health"])
@@ -37,7 +38,7 @@ async def healthz() -> str:
     return "alive\n"
 
 
-@router.get("/readyz")
+@router.get("/readyz", responses={503: PROBLEM})
 def readyz(given: Given) -> JSONResponse:
     """Whether cases that arise now will be shown; 503 with every reason why not."""
     reasons = _unready(given)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from fastapi import APIRouter, Request
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, JSONResponse
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
+
+from events_api.asyncapi import document
 
 WALL = Path(__file__).parent.parent / "wall"
 _ASK_FIRST = {"cache-control": "no-cache"}  # kept by the browser, asked about each time: a new version shows at once
@@ -32,6 +34,12 @@ async def case() -> FileResponse:
 @router.get("/docs")
 async def docs() -> FileResponse:
     return FileResponse(WALL / "docs.html", headers=_ASK_FIRST)
+
+
+@router.get("/asyncapi.json")
+async def asyncapi(request: Request) -> JSONResponse:
+    """The case events, as `/openapi.json` has the routes."""
+    return JSONResponse(document(version=request.app.version, host=request.url.netloc))
 
 
 @router.get("/favicon.ico")
