@@ -23,7 +23,7 @@ from citybrain.clock import ManualClock, SystemClock, iso
 from citybrain.configuration import Section, duration_text
 from citybrain.delivery.outbox import KEEP_DELIVERED
 from citybrain.domain.case import CaseEventType, CaseState
-from citybrain.domain.command import Act, Configured, Delivered, Filmed, LookAgain, Tick
+from citybrain.domain.command import Act, Configured, Delivered, Filmed, LookAgain, Reported, Tick
 from citybrain.domain.detection import Usable
 from citybrain.evidence.config import SafetyFile
 from citybrain.evidence.files import FileEvidence
@@ -38,8 +38,13 @@ from events_api.store.sqlite import SqliteCases
 from events_api.subscriptions.store import Subscriptions
 from ingest.config import Entry, _Zone
 from ingest.network import Network
+from ingest.sensors import config as sensors
+from ingest.sensors.book import Book
+from ingest.sensors.watch import SensorPlan, Sensors
 from ingest.workers import WorkerPool
-from pipeline.codes import Category, CodeTable
+from pipeline.areas import AreaFile, AreasFile
+from pipeline.calendar import CalendarFile, Holiday, MadeUp
+from pipeline.codes import Allowed, Category, CodeTable
 from pipeline.routes import Match, Route, Routes, Silence
 from pipeline.rules import dwell
 from pipeline.runners.embedded import Embedded, Upkeep, flat
@@ -163,9 +168,16 @@ def keys() -> Iterator[tuple[str, type[Section], str]]:
     yield "`tests:`", SceneTest, "\n## "
     yield "## codes/*.yaml", CodeTable, "\n## "
     yield "## codes/*.yaml", Category, "\n## "
+    yield "## codes/*.yaml", Allowed, "\n## "
+    for model in (CalendarFile, Holiday, MadeUp):
+        yield "## calendar.yaml", model, "\n## "
+    for model in (AreasFile, AreaFile):
+        yield "## areas.yaml", model, "\n## "
     for model in (Routes, Route, Silence, Match):
         yield "## routes.yaml", model, "\n## "
     yield "## safety.yaml", SafetyFile, "\n## "
+    yield "## sensors.yaml", sensors._File, "\nA sensor:"
+    yield "\nA sensor:", sensors.Sensor, "\n## "
     for name in plugins.offered("pipeline.rules"):
         yield f"`when:` of `{name}`", plugins.load("pipeline.rules", name).Config, "\n`"
     yield "`when:` of `dwell`", dwell.Queue, "\n`"
@@ -272,6 +284,10 @@ def served(tmp_path_factory):
     hot.put("heartbeat/ingest/0", network.telling.heartbeat())
     beat = {"at": iso(clock.now()), "pid": 1, "figures": flat(embedded.figures())}
     hot.put("heartbeat/pipeline/0", dumps(beat))
+    book = Book(data / "sensors.db")
+    listener = Sensors(SensorPlan(), book=book, bus=bus, hot=hot, clock=clock)
+    hot.put("heartbeat/sensors/0", listener.heartbeat([]))
+    book.close()
     store = SqliteCases(data / "view.db")
     app = create_app(
         bus=bus,
@@ -361,7 +377,7 @@ WIRE = "docs/wire.md"
 
 def test_the_commands_on_the_page_can_be_read() -> None:
     found = [read_command(each) for each in examples(WIRE, "json") if '"kind"' in each]
-    assert {type(each) for each in found} >= {Act, Configured, Delivered, Filmed, LookAgain, Tick}
+    assert {type(each) for each in found} >= {Act, Configured, Delivered, Filmed, LookAgain, Reported, Tick}
 
 
 def test_the_case_event_on_the_page_is_what_comes_of_the_look_on_the_page() -> None:
