@@ -29,7 +29,7 @@ from detectors.batching import open_detector
 from detectors.verify import verify
 from ingest import config as camera_config
 from ingest.decode import Decoder
-from pipeline import dispatch, scene, story
+from pipeline import areas, calendar, routes, scene, story
 from tests.contracts import test_backends as backends
 from tests.contracts import test_notifiers as notifiers
 from tests.contracts import test_rules as rules
@@ -108,9 +108,13 @@ def test_the_files_of_a_configuration_that_stand_on_a_page_load(page, placed, tm
         if file.name == "cameras.yaml":
             assert camera_config.load(folder, faults)
         elif file.name == "routes.yaml":
-            found = dispatch.load(file, faults=faults, scenes=["stall_spillover"], cameras=["gd-0002"])
+            found = routes.load(file, faults=faults, scenes=["stall_spillover"], cameras=["gd-0002"])
             assert found.routes
             assert found.silences
+        elif file.name == "calendar.yaml":
+            assert not calendar.load(file, timezone="Asia/Shanghai", faults=faults).every_hour
+        elif file.name == "areas.yaml":
+            assert areas.load(file, faults=faults, scenes=["stall_spillover"]).districts
         elif file.parent.name == "detectors":
             assert detector_config.load(folder, faults=faults)
         else:
