@@ -30,7 +30,7 @@ OPERATORS_LONGEST = timedelta(hours=24)
 """Longer ones are made by engineers: nobody on shift then may know of them."""
 LONGEST = timedelta(days=92)
 _KEY = "silences"  # they concern the whole city: one key keeps them in order
-_EXAMPLE = {
+_EXAMPLE: dict[str, Any] = {
     "scene": "stall_spillover",
     "grid_cell": "530111001",
     "for": "6h",
@@ -59,6 +59,8 @@ class SilenceRequest(BaseModel):
     def _one_end(self) -> Self:
         if (self.until is None) == (self.for_ is None):
             raise ValueError("say either until or for")
+        if self.for_ is not None:
+            duration(self.for_)  # ten years are more than it takes; ValueError says so
         return self
 
 

@@ -119,6 +119,7 @@ def test_the_same_key_makes_one_silence(city, http):
         (ALL | {"grid_cell": "53011x"}, "grid_cell"),
         (STALLS | {"for": "0s"}, "until"),
         (STALLS | {"for": "93d"}, "until"),
+        (STALLS | {"for": "999999h"}, "body"),
         (STALLS | {"for": "soon"}, "for"),
         ({"scene": "street_stall", "reason": "a fair", "until": "2026-01-01T00:00:00Z"}, "until"),
         ({"scene": "street_stall", "reason": "a fair", "until": "2026-11-23T00:00:00"}, "until"),
