@@ -25,8 +25,9 @@ class Pace:
     resume_at: datetime | None = None
 
     def after(self, since: datetime, span: timedelta, calendar: Calendar) -> datetime:
-        """When that much time has run."""
-        return due(since, span, calendar) if self.counts is Counts.WORKING_HOURS else since + span
+        """When that much time has run, to the millisecond, as it is stored: a restart must not move it."""
+        found = due(since, span, calendar) if self.counts is Counts.WORKING_HOURS else since + span
+        return found.replace(microsecond=found.microsecond // 1000 * 1000)
 
     def between(self, since: datetime, until: datetime, calendar: Calendar) -> timedelta:
         """How much time runs between two instants."""

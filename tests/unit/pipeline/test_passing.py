@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from citybrain.domain.area import Area
 from citybrain.domain.camera import Text
@@ -461,3 +463,21 @@ def test_silences_and_paces_are_stored_as_they_are():
     stored = read_locality(write_locality(state))
     assert stored.records[0].pace == state.records[0].pace
     assert stored.records[0].pace.counts is Counts.WORKING_HOURS
+
+
+@given(
+    st.datetimes(datetime(2026, 11, 1), datetime(2026, 12, 1)),  # noqa: DTZ001 - made aware below
+    st.integers(1, 10**9),
+    st.sampled_from(Counts),
+    st.integers(0, 10**8),
+)
+def test_a_restart_moves_no_instant_of_a_case_by_so_much_as_a_microsecond(since, allowed_ms, counts, wait_ms):
+    filed_at = since.replace(tzinfo=UTC, microsecond=since.microsecond // 1000 * 1000)
+    allowed = allowed_ms * timedelta(milliseconds=1)
+    corner = Corner(areas=AREAS, calendar=WEEK, allowed={"05-05": Allowed(deadline=allowed, clock=counts)})
+    corner.sees(filed_at)
+    corner.acts("defer", filed_at + wait_ms * timedelta(milliseconds=1))
+    corner.acts("handle", filed_at + DAY + wait_ms * timedelta(milliseconds=1))
+    corner.ticks(filed_at + 40 * DAY)
+    state = corner.states.locality(PLACE)
+    assert read_locality(write_locality(state)) == state
