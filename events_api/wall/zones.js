@@ -52,6 +52,7 @@ async function load() {
     board.show(`${path}/snapshot.jpg`);
     problem("");
     state("");
+    $("faults").replaceChildren();
     draw();
     document.body.dataset.ready = "";
   } catch (error) {
@@ -105,9 +106,9 @@ function draw() {
   $("camera").textContent = camera ? `${text(camera.name)} · ${camera.id}` : id;
   document.title = $("camera").textContent;
   $("language").textContent = other() === "zh" ? "中" : "EN";
-  const focused = document.activeElement?.dataset?.field;
-  $("zones").replaceChildren(...board.zones.map(row));
-  if (focused) document.querySelector(`[data-field="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+  while ($("zones").children.length > board.zones.length) $("zones").lastChild.remove();
+  while ($("zones").children.length < board.zones.length) $("zones").append(row($("zones").children.length));
+  for (const each of $("zones").children) each.write();
   const faulty = board.zones.some((zone, n) => wrong(zone, n));
   $("undo").disabled = !memory.canUndo || busy;
   $("redo").disabled = !memory.canRedo || busy;
@@ -117,18 +118,38 @@ function draw() {
   drawTold();
 }
 
-function row(zone, n) {
-  const fault = wrong(zone, n);
-  const name = h("input", { value: zone.id, maxlength: "63", "data-field": `id-${n}`, spellcheck: "false", autocomplete: "off", onchange: () => change(() => (zone.id = name.value.trim())) });
-  const kind = h("select", { "data-field": `kind-${n}`, onchange: () => change(() => (zone.kind = kind.value)) },
-    KINDS.map((each) => h("option", { value: each, selected: each === zone.kind }, t(`zone.${each}`))));
-  const place = h("input", { value: zone.place, maxlength: "200", "data-field": `place-${n}`, onchange: () => change(() => (zone.place = place.value.trim())) });
-  return h("li", { class: `zone ${zone.kind}${n === board.chosen ? " chosen" : ""}`, "data-row": n, onfocusin: () => board.chosen !== n && choose(n), onpointerdown: (event) => event.target.closest("input, select, button") || choose(n) },
-    h("label", {}, t("zones.name"), name), h("label", {}, t("zones.kind"), kind),
-    h("button", { type: "button", class: "remove", "data-field": `remove-${n}`, "aria-label": `${t("zones.remove")}: ${zone.id}`, onclick: () => change(() => board.zones.splice(n, 1)) }, "✕"),
-    h("label", { class: "place" }, t("zones.place"), place),
-    h("p", {}, [t("zones.size", { n: zone.points.length, share: (area(zone.points) * 100).toFixed(1) }), surveyed.has(zone.id) && t("zones.surveyed")].filter(Boolean).join(" · ")),
-    fault && h("p", { class: "wrong", role: "alert" }, fault));
+// A row is made once and written anew: what is being typed in, and where Tab leads, stays.
+function row(n) {
+  const of = () => board.zones[n];
+  const name = h("input", { maxlength: "63", "data-field": `id-${n}`, spellcheck: "false", autocomplete: "off", onchange: () => change(() => (of().id = name.value.trim())) });
+  const kind = h("select", { "data-field": `kind-${n}`, onchange: () => change(() => (of().kind = kind.value)) }, KINDS.map((each) => h("option", { value: each })));
+  const place = h("input", { maxlength: "200", "data-field": `place-${n}`, onchange: () => change(() => (of().place = place.value.trim())) });
+  const remove = h("button", { type: "button", class: "remove", onclick: () => change(() => take(n)) }, "✕");
+  const labels = ["name", "kind", "place"].map((each) => h("span", { "data-word": `zones.${each}` }));
+  const size = h("p", {});
+  const fault = h("p", { class: "wrong", role: "alert" });
+  const node = h("li", { "data-row": n, onfocusin: () => board.chosen !== n && choose(n), onpointerdown: (event) => event.target.closest("input, select, button") || choose(n) },
+    h("label", {}, labels[0], name), h("label", {}, labels[1], kind), remove, h("label", { class: "place" }, labels[2], place), size, fault);
+  const show = (field, value) => field.value !== value && (field.value = value);
+  node.write = () => {
+    const zone = of();
+    node.className = `zone ${zone.kind}${n === board.chosen ? " chosen" : ""}`;
+    for (const each of labels) each.textContent = t(each.dataset.word);
+    for (const each of kind.options) each.textContent = t(`zone.${each.value}`);
+    show(name, zone.id);
+    show(kind, zone.kind);
+    show(place, zone.place);
+    remove.setAttribute("aria-label", `${t("zones.remove")}: ${zone.id}`);
+    size.textContent = [t("zones.size", { n: zone.points.length, share: (area(zone.points) * 100).toFixed(1) }), surveyed.has(zone.id) && t("zones.surveyed")].filter(Boolean).join(" · ");
+    const why = wrong(zone, n);
+    if (fault.textContent !== why) fault.textContent = why;
+  };
+  return node;
+}
+
+function take(n) {
+  board.zones.splice(n, 1);
+  board.chosen = board.zones.length ? Math.min(board.chosen ?? 0, board.zones.length - 1) : null;
 }
 
 // -- trying ----------------------------------------------------------------------------------------------------------
