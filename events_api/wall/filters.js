@@ -31,7 +31,7 @@ export class Filters {
   async learn() {
     const [scenes, areas] = await Promise.all([get("/v1/scenes"), get("/v1/areas").catch(() => ({ items: [] }))]);
     this.scenes = scenes.items;
-    this.areas = areas.items;
+    this.areas = flat(areas.items);
   }
 
   // What GET /v1/cases is asked.
@@ -119,7 +119,7 @@ export class Filters {
     const known = this.areas.some((each) => each.code === area);
     return h("select", { "data-filter": "area", onchange: (event) => this.set({ area: event.target.value }) },
       option("", t("filter.everywhere")), area && !known ? option(area, area) : null,
-      this.areas.map((each) => option(each.code, `${"\u2003".repeat(each.depth ?? 0)}${text(each.name)}`)));
+      this.areas.map((each) => option(each.code, `${"\u2003".repeat(each.depth)}${text(each.name)}`)));
   }
 
   typing(name, value, key) {
@@ -143,6 +143,11 @@ export function inAddress() {
     ...WHATEVER, open: asked.get("open") !== "false", area: asked.get("area") ?? "", q: asked.get("q") ?? "",
     ...Object.fromEntries(Object.keys(MANY).map((name) => [name, asked.getAll(name)])),
   };
+}
+
+// The tree as a list, as far as a person chooses from it: a city has thousands of cells.
+function flat(areas, depth = 0) {
+  return areas.filter((each) => each.level !== "cell").flatMap((each) => [{ ...each, depth }, ...flat(each.areas, depth + 1)]);
 }
 
 function toggled(among, each) {

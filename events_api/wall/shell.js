@@ -22,7 +22,10 @@ export async function begin() {
 // In the language that is spoken now.
 export function drawEdge() {
   const button = document.getElementById("language");
-  if (button) button.textContent = other() === "zh" ? "中" : "EN";
+  if (button) {
+    button.textContent = other() === "zh" ? "中" : "EN";
+    button.setAttribute("aria-label", `${button.textContent}: ${button.title}`); // what is said begins with what is read
+  }
   const pages = PAGES.map(([href, name]) => h("a", { href, "aria-current": href === location.pathname ? "page" : null }, t(name)));
   document.querySelector("#pages nav")?.replaceChildren(...pages);
 }
