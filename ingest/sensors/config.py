@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -26,7 +26,10 @@ _PATH = re.compile(r"[^.\s]+(\.[^.\s]+)*")
 
 
 class Sensor(Section):
-    """One sensor. It is on from `on`, and off again from `off`: above, or below where `on` is the smaller of the two."""
+    """One sensor. It is on from `alarm_at`, and off again from `clear_at`: above, or below where the first is the smaller.
+
+    (Not `on` and `off`: to YAML those are true and false.)
+    """
 
     id: Id
     name: Name
@@ -34,8 +37,8 @@ class Sensor(Section):
     topic: str
     value: str = ""
     time: str = ""
-    on: float = Field(default=1.0, allow_inf_nan=False)
-    off: float = Field(default=0.0, allow_inf_nan=False)
+    alarm_at: float = Field(default=1.0, allow_inf_nan=False)
+    clear_at: float = Field(default=0.0, allow_inf_nan=False)
     scene: str
     location: Location | None = None
     grid_cell: GridCell | None = None
@@ -68,7 +71,7 @@ class Sensor(Section):
 class _File(Section):
     broker: str
     ca: str | None = None
-    sensors: tuple[Sensor, ...] = Field(min_length=1)
+    sensors: list[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +117,15 @@ def _load(
     variables = {**environment, **env_file.read(env_file.beside(path), faults=faults)}
     if file is None:
         return None
+    if not file.sensors:
+        faults.append(Fault(shown, "sensors", "names no sensor.", "Add one, or remove the file."))
     seen: set[str] = set()
-    for index, each in enumerate(file.sensors):
+    sensors: list[Sensor] = []
+    for index, written in enumerate(file.sensors):
+        each = parse(Sensor, written, file=shown, faults=faults, at=f"sensors[{index}]")
+        if each is None:
+            continue
+        sensors.append(each)
         if each.id in seen:
             said = f"{each.id!r} is the id of another sensor too."
             faults.append(Fault(shown, f"sensors[{index}].id", said, "Ids are given once."))
@@ -127,7 +137,7 @@ def _load(
     if ca is not None and not ca.is_file():
         faults.append(Fault(shown, "ca", f"there is no file {file.ca!r}.", "Name a PEM file beside sensors.yaml."))
     broker = _broker(file.broker, shown, faults, variables, ca)
-    return None if broker is None else SensorsSettings(broker, file.sensors, shown)
+    return None if broker is None else SensorsSettings(broker, sensors, shown)
 
 
 def _broker(url: str, file: str, faults: list[Fault], environment: Mapping[str, str], ca: Path | None) -> Broker | None:

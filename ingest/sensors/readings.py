@@ -1,7 +1,7 @@
-"""What a sensor's message says, and when that is news: a level that goes over `on` and comes back under `off`.
+"""What a sensor's message says, and when that is news: a level that rises to `alarm_at` and falls back to `clear_at`.
 
-off ──reading at or beyond `on`──► on ──reading at or beyond `off`──► off
-                  between the two it stays what it is
+off ──value at `alarm_at` or beyond──► on ──value at `clear_at` or beyond──► off
+                     between the two it stays what it is
 """
 
 from __future__ import annotations
@@ -50,11 +50,9 @@ def reading_of(payload: bytes, sensor: Sensor) -> Reading:
 
 def is_on(value: float, sensor: Sensor, *, before: bool) -> bool:
     """Whether the sensor is on after this value."""
-    sign = 1.0 if sensor.on >= sensor.off else -1.0
-    level, on, off = value * sign, sensor.on * sign, sensor.off * sign
-    if level >= on:
-        return True
-    return before and level > off
+    sign = 1.0 if sensor.alarm_at >= sensor.clear_at else -1.0
+    level, alarm_at, clear_at = value * sign, sensor.alarm_at * sign, sensor.clear_at * sign
+    return level >= alarm_at or (before and level > clear_at)
 
 
 def matches(topic: str, sensor: Sensor) -> str | None:

@@ -33,14 +33,14 @@ GAUGE = Sensor.model_validate(
         "kind": "water_level",
         "topic": "city/water/wl-001",
         "value": "data.level",
-        "on": 0.3,
-        "off": 0.1,
+        "alarm_at": 0.3,
+        "clear_at": 0.1,
         "scene": "waterlogging",
         "location": {"lon": 102.7411, "lat": 25.0142},
     }
 )
 SMOKE = GAUGE.model_copy(
-    update={"id": "sm-1", "kind": "smoke", "topic": "house/+/smoke", "value": "", "on": 1.0, "off": 0.0}
+    update={"id": "sm-1", "kind": "smoke", "topic": "house/+/smoke", "value": "", "alarm_at": 1.0, "clear_at": 0.0}
 )
 
 

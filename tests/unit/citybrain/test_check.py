@@ -110,6 +110,28 @@ FAULTS = {
     "routes/unknown_key": "routes.yaml: routes[0].unt: is not a known key. Did you mean 'unit'?",
     "routes/unknown_scene": "routes.yaml: routes[0].scene: there is no scene 'standin'. Did you mean 'standing'?",
     "routes/unknown_timezone": "routes.yaml: timezone: expected an IANA time zone such as Asia/Shanghai, got 'Asia/Kunming'.",
+    "sensors/broker_of_another_protocol": "sensors.yaml: broker: is no address of an MQTT broker. Give mqtt://HOST:1883"
+    " or mqtts://HOST:8883, with",
+    "sensors/broker_without_host": "sensors.yaml: broker: is no address of an MQTT broker.",
+    "sensors/certificate_not_there": "sensors.yaml: ca: there is no file 'authority.pem'. Name a PEM file beside"
+    " sensors.yaml.",
+    "sensors/duplicate_sensor": "sensors.yaml: sensors[1].id: 'wl-001' is the id of another sensor too. Ids are"
+    " given once.",
+    "sensors/no_sensors": "sensors.yaml: sensors: names no sensor. Add one, or remove the file.",
+    "sensors/path_with_a_blank": "sensors.yaml: sensors[0].value: expected keys with dots between them, such as"
+    " data.level or readings.0.value, got 'data level'.",
+    "sensors/threshold_is_text": "sensors.yaml: sensors[0].alarm_at: input should be a valid number, unable to"
+    " parse string as a number, got 'high'.",
+    "sensors/topic_of_everything": "sensors.yaml: sensors[0].topic: expected names between slashes, or + for any"
+    " one name; # and $… are refused, got 'city/#'.",
+    "sensors/unknown_key": "sensors.yaml: sensors[0].scne: is not a known key. Did you mean 'scene'?",
+    "sensors/unknown_kind": "sensors.yaml: sensors[0].kind: expected 'smoke', 'water_level' or 'any', got"
+    " 'water'. Did you mean 'water_level'?",
+    "sensors/unknown_scene": "sensors.yaml: sensors[0].scene: there is no scene 'standin'. Did you mean 'standing'?",
+    "sensors/unset_variable": "sensors.yaml: broker: *** is not set. Set MQTT_PASSWORD_NOBODY_SET in the"
+    " environment, or in sensors.env beside it.",
+    "sensors/without_a_place": "sensors.yaml: sensors[0]: says not where it is: give its location, or its"
+    " grid_cell at least.",
     "folders/camera_of_no_detector": "cameras.yaml: detector: camera 'gd-0001' names 'citty', and there is no"
     " detectors/citty.yaml. Did you mean 'city'?",
     "folders/camera_of_which_detector": "cameras.yaml: detector: camera 'gd-0001' names none, and there are several."
@@ -148,7 +170,7 @@ def test_a_good_folder_is_found_good(folder, capsys):
 
 
 def test_every_fixture_is_tried():
-    kinds = [CONFIGS / kind for kind in ("scenes", "codes", "calendar", "areas", "routes", "folders")]
+    kinds = [CONFIGS / kind for kind in ("scenes", "codes", "calendar", "areas", "routes", "sensors", "folders")]
     fixtures = {f"{kind.name}/{each.name}" for kind in kinds for each in kind.iterdir()}
     assert fixtures - {"folders/good", "folders/many_faults"} == set(FAULTS)
 
