@@ -115,7 +115,7 @@ class Wanted:
     """Which cases are asked for; what is empty or None does not restrict.
 
     `grid_cell` is a prefix: the first nine digits of a code name its street. `judged` is confirmed, rejected or none.
-    `words` must all appear in a case's titles, ids, places or notes.
+    `words` must all appear in a case's titles, ids, places or notes. `silence` held the case back, at whatever time.
     """
 
     scenes: tuple[str, ...] = ()
@@ -129,6 +129,7 @@ class Wanted:
     open: bool | None = None
     judged: str | None = None
     words: tuple[str, ...] = ()
+    silence: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

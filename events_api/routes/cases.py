@@ -49,6 +49,7 @@ class CasesQuery(BaseModel):
     until: AwareDatetime | None = Field(default=None, description="filed before")
     open: bool | None = None
     judged: Literal["confirmed", "rejected", "none"] | None = None
+    silence: _Name | None = Field(default=None, description="the id of a silence: the cases that it has held back")
     q: Annotated[str, StringConstraints(max_length=200)] = Field(default="", description="words that must all appear")
     limit: int = Field(default=50, ge=1, le=200)
     cursor: Annotated[str, StringConstraints(max_length=500)] | None = Field(
@@ -72,6 +73,7 @@ def cases(query: Annotated[CasesQuery, Query()], given: Given, actor: CaseReader
         open=query.open,
         judged=query.judged,
         words=tuple(query.q.split()[:10]),
+        silence=query.silence,
     )
     after = None if query.cursor is None else page_key(query.cursor)
     found = given.store.cases(wanted, limit=query.limit + 1, after=after)

@@ -319,6 +319,9 @@ def _conditions(wanted: Wanted) -> tuple[list[str], list[object]]:
         marks = _marks(wanted.cameras)
         conditions.append(f"id IN (SELECT case_id FROM case_cameras WHERE camera IN ({marks}))")  # noqa: S608 - marks
         values += wanted.cameras
+    if wanted.silence is not None:
+        conditions.append("id IN (SELECT case_id FROM case_silences WHERE silence = ?)")
+        values.append(wanted.silence)
     if wanted.grid_cell is not None:
         conditions.append("substr(grid_cell, 1, length(?)) = ?")
         values += [wanted.grid_cell, wanted.grid_cell]

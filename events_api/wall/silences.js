@@ -1,6 +1,6 @@
 // Silences: those in force, to come and over, with what each holds back; made and ended by whoever may.
 
-import { ApiProblem, get, post, remove } from "/wall/api.js";
+import { ApiProblem, casePage, get, post, remove } from "/wall/api.js";
 import { each, opened } from "/wall/opened.js";
 import { isEngineer, mayAct } from "/wall/person.js";
 import { now } from "/wall/time.js";
@@ -18,6 +18,7 @@ let areas = [];
 let silences = [];
 let drawn = "";
 let key = newKey();
+const unfolded = new Set(); // silences whose cases are shown
 
 async function load() {
   const [found, tree] = await Promise.all([get("/v1/scenes"), get("/v1/areas")]);
@@ -63,8 +64,27 @@ function row(item) {
     h("div", { class: "what" }, about(item)),
     h("div", {}, `${day(item.since)} – ${day(item.until)}`, ticks(h("small", {}), when[item.state])),
     h("div", {}, item.reason, h("small", {}, item.configured ? `${item.author} · ${t("silences.configured")}` : item.author)),
-    h("div", { class: "held" }, t("silences.held", { n: item.held }), item.holding ? h("b", {}, ` ${t("silences.holding", { n: item.holding })}`) : ""),
+    held(item),
     mayEnd ? h("button", { type: "button", "data-end": item.id, "aria-label": `${t("silences.end")}: ${about(item)}`, onclick: () => end(item) }, t("silences.end")) : h("span"));
+}
+
+// How many it has held back; which, when somebody asks.
+function held(item) {
+  const words = [t("silences.held", { n: item.held }), item.holding ? h("b", {}, ` ${t("silences.holding", { n: item.holding })}`) : ""];
+  if (!item.held) return h("div", { class: "held" }, words);
+  const cases = h("ol", {});
+  const details = h("details", { class: "held", open: unfolded.has(item.id) }, h("summary", {}, words), cases);
+  const fill = async () => {
+    const { items } = await get(`/v1/cases?${new URLSearchParams({ silence: item.id, limit: 50 })}`);
+    cases.replaceChildren(...items.map((each) => h("li", {}, h("a", { href: casePage(each.id) }, `${text(each.title)} · ${each.place}`),
+      h("small", {}, `${day(each.filed_at)} · ${t(`state.${each.state}`)}${each.silenced === item.id ? "" : ` · ${t("silences.told")}`}`))));
+  };
+  details.addEventListener("toggle", () => {
+    if (!details.open) return unfolded.delete(item.id);
+    unfolded.add(item.id);
+    return fill().catch((error) => tell(why(error)));
+  });
+  return details;
 }
 
 // What it is about, in words: scene, camera, area; or everything.

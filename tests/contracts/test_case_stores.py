@@ -342,6 +342,9 @@ def test_a_silence_counts_the_cases_it_held_and_those_it_holds(store):
     store.apply([logged(n, event(each)) for n, each in enumerate(after, 7)], cursor=9)
     assert [(each.held, each.holding) for each in store.silences()] == [(4, 1), (1, 1)]
     assert store.silenced() == {FAIR.id: (4, 1), WORKS.id: (1, 1), "routes-1": (1, 1)}
+    assert ids(store.cases(Wanted(silence=WORKS.id), limit=9)) == [held[2].id]
+    assert len(store.cases(Wanted(silence=FAIR.id), limit=9)) == 4
+    assert store.cases(Wanted(silence="silence-9"), limit=9) == []
 
 
 def test_another_log_has_other_silences(store):

@@ -77,6 +77,9 @@ def test_a_silence_is_ended_after_saying_what_that_means(city, page):
     silenced(city, "silence-1", scene="street_stall")
     city.file(case(1, scene="street_stall", silenced="silence-1"), case(2, scene="street_stall", silenced="silence-1"))
     page.says(".active", "2 held back 2 still")
+    page.click(".held summary")
+    page.until("document.querySelectorAll('.held a').length === 2")
+    assert page.ask("document.querySelector('.held a').pathname").startswith("/cases/case-street_stall-")
     page.click("[data-end]")
     page.says("#ask", "2 cases that it holds back are told at once")
     page.press("\ue00c")  # Esc: not meant
