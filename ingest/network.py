@@ -89,9 +89,8 @@ class Network:
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
-                own = [
-                    tasks.create_task(each) for each in (self._workers.run(self), self.telling.run(), self._balance())
-                ]
+                work = (self._workers.run(self), self.telling.run(), self.again.run(), self._balance())
+                own = [tasks.create_task(each) for each in work]
                 for each in self._cameras.values():
                     each.task = tasks.create_task(self._watch(each))
                 await stop.wait()
