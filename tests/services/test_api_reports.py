@@ -28,7 +28,11 @@ from tests.services.api_city import City, serving
 
 HERE = {"lon": 102.7411, "lat": 25.0142}
 CELL = "530111001001003"
-FLOOD = FIRE | {"id": "waterlogging", "zone_kind": "roadway", "case": FIRE["case"] | {"code": "07-01"}}
+FLOOD = FIRE | {
+    "id": "waterlogging",
+    "zone_kind": "roadway",
+    "case": {"code": "07-01", "unit": "drainage", "deadline": "2h", "severity": "high"},
+}
 SCENES = [
     SceneInfo("illegal_parking", Text("停放", "Parking"), "live", "normal", code="05-05", zone_kind="no_parking"),
     SceneInfo("waterlogging", Text("积水", "Water"), "live", "high", code="07-01", zone_kind="roadway"),

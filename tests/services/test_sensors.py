@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import shutil
 import socket
+import subprocess
+import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
@@ -25,6 +30,7 @@ from tests.services.mosquitto import PASSWORD, PROGRAM, USER, Mosquitto
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="mosquitto is not installed")
 
+ROOT = Path(__file__).parents[2]
 CELL = "530111001001003"
 GAUGE = Sensor.model_validate(
     {
@@ -257,3 +263,41 @@ def test_how_the_sensors_are_is_told(city):
     state = json.loads(city.hot.get("sensor/wl-001"))
     assert (state["value"], state["silent_since"], state["connected"]) == (0.4, None, True)
     assert (beat["configured"], beat["on"], beat["connected"], beat["crossings"], beat["pending"]) == (1, 1, 1, 1, 0)
+
+
+def test_the_role_listens_follows_its_file_and_ends_politely(tmp_path, broker):
+    folder, data = tmp_path / "config", tmp_path / "data"
+    shutil.copytree(ROOT / "tests/configs/folders/good", folder)
+    data.mkdir()
+    one = "  - {id: %s, name: gauge, topic: city/%s, alarm_at: 0.3, clear_at: 0.1, scene: standing, grid_cell: '%s'}\n"
+    head = f"broker: mqtt://{USER}:${{MQTT_PASSWORD}}@127.0.0.1:{broker.port}\nsensors:\n"
+    (folder / "sensors.yaml").write_text(head + one % ("first", "first", CELL))
+    bus, hot = LocalBus(data / "citybrain.db"), SqliteHot(data / "hot.db")
+
+    def reported(count: int) -> list[str | None]:
+        while len(found := [read_command(each.value) for each in bus.read([COMMANDS], after=0)]) < count:
+            bus.wait(timedelta(seconds=1))
+            assert role.poll() is None
+        return [each.report.reference for each in found if isinstance(each, Reported)]
+
+    command = [sys.executable, "-m", "citybrain", "sensors", "--config", str(folder), "--data", str(data)]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=os.environ | {"MQTT_PASSWORD": PASSWORD}, stderr=subprocess.PIPE
+    ) as role:
+        try:
+            until(lambda: hot.get("sensor/first"))  # it runs
+            broker.tell("city/first", "0.4")
+            assert reported(1) == ["first"]
+            (folder / "sensors.yaml").write_text(
+                head + one % ("first", "first", CELL) + one % ("second", "second", CELL)
+            )
+            until(lambda: hot.get("sensor/second"))
+            broker.tell("city/second", "0.4")
+            assert reported(2) == ["first", "second"]
+        finally:
+            role.terminate()
+        _, said = role.communicate(timeout=20)
+    assert role.returncode == 0
+    assert PASSWORD.encode() not in said
+    bus.close()
+    hot.close()
