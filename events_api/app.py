@@ -23,6 +23,7 @@ from events_api.audit import AuditTrail
 from events_api.camera_history import CameraHistory
 from events_api.camera_overview import CameraOverview
 from events_api.drawing import Rehearsal, ZoneFiles
+from events_api.examples import add_examples
 from events_api.feed import Feed
 from events_api.guard import Guard, is_loopback
 from events_api.limits import Limits
@@ -161,6 +162,7 @@ def create_app(
 
 def _openapi(app: FastAPI) -> dict[str, Any]:
     document = FastAPI.openapi(app)
+    add_examples(document)
     document["x-problems"] = dict(problems.KINDS)
     return document
 

@@ -46,6 +46,7 @@ _REFUSED_AGAIN = timedelta(minutes=1)
 
 @router.post(
     "/dispatch/callbacks",
+    status_code=202,
     responses={202: {"model": CallbackAnswer}, **dict.fromkeys((401, 403, 404, 409, 422), PROBLEM)},
     openapi_extra={"requestBody": {"content": {"application/json": {"schema": CallbackRequest.model_json_schema()}}}},
 )

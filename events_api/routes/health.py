@@ -16,12 +16,13 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.registry import Collector
 
 from events_api.camera_overview import STATES
+from events_api.limits import Limited
 from events_api.parts import Given, Parts, Reader
 from events_api.problems import Problem
 from events_api.routes.cameras import count_of, staleness_of
 from events_api.routes.configuration import standings
 from events_api.routes.overview import figures
-from events_api.schemas import PROBLEM
+from events_api.schemas import PROBLEM, Answer, answers
 from events_api.signs import heartbeats, is_fresh
 
 router = APIRouter(tags=["health"])
@@ -38,7 +39,11 @@ async def healthz() -> str:
     return "alive\n"
 
 
-@router.get("/readyz", responses={503: PROBLEM})
+class Ready(Answer):
+    ready: bool
+
+
+@router.get("/readyz", responses={**answers(Ready), 503: PROBLEM})
 def readyz(given: Given) -> JSONResponse:
     """Whether cases that arise now will be shown; 503 with every reason why not."""
     reasons = _unready(given)
@@ -111,13 +116,20 @@ class _Figures(Collector):
         yield CounterMetricFamily("citybrain_view_failures", "Batches not taken in.", given.projector.failures)
         yield GaugeMetricFamily("citybrain_events_set_aside", "Messages not readable.", given.store.set_aside())
         yield GaugeMetricFamily("citybrain_streams", "Event streams open.", self._streams)
+        limited = CounterMetricFamily("citybrain_requests_limited", "Requests told to wait.", labels=["kind"])
+        for kind in Limited:
+            limited.add_metric([kind.value], given.limits.refused[kind])
+        yield limited
+        yield CounterMetricFamily("citybrain_audit_entries", "Entries of the audit trail.", given.trail.count())
         yield from self._subscriptions()
         yield from self._cameras()
         yield from self._reported()
 
     def _subscriptions(self) -> Iterator[Metric]:
         labels = ["owner", "subscription"]
-        lag = GaugeMetricFamily("citybrain_subscription_lag_seconds", "Age of the oldest event not taken.", labels=labels)
+        lag = GaugeMetricFamily(
+            "citybrain_subscription_lag_seconds", "Age of the oldest event not taken.", labels=labels
+        )
         waiting = GaugeMetricFamily("citybrain_subscription_waiting", "Events not yet taken.", labels=labels)
         dead = GaugeMetricFamily("citybrain_subscription_dead", "Events refused or given up.", labels=labels)
         paused = GaugeMetricFamily("citybrain_subscription_paused", "Whether it is paused.", labels=labels)

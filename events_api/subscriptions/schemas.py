@@ -45,8 +45,10 @@ class Filter(BaseModel):
     scenes: _Names = Field(default=[], examples=[["fire_risk", "waterlogging"]])
     types: list[CaseEventType] = Field(default=[], max_length=50)
     severities: list[Literal["low", "normal", "high", "critical"]] = Field(default=[], max_length=4)
-    grid_cell: _Code | None = Field(default=None, description="code or its beginning: 530111001 is a street")
-    area: _Code | None = Field(default=None, description="code of an area; all cells within it")
+    grid_cell: _Code | None = Field(
+        default=None, examples=["530111001"], description="code or its beginning: 530111001 is a street"
+    )
+    area: _Code | None = Field(default=None, examples=["530111"], description="code of an area; all cells within it")
 
     @property
     def wanted(self) -> EventFilter:

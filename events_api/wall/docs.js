@@ -3,10 +3,6 @@
 const document_ = await (await fetch("/openapi.json")).json();
 const node = (tag, text, properties = {}) => Object.assign(document.createElement(tag), { textContent: text ?? "", ...properties });
 
-function resolved(schema) {
-  return schema?.$ref ? document_.components.schemas[schema.$ref.split("/").at(-1)] : (schema ?? {});
-}
-
 function spoken(schema) {
   if (schema.$ref) return schema.$ref.split("/").at(-1);
   if (schema.enum) return schema.enum.join(" | ");
@@ -14,18 +10,6 @@ function spoken(schema) {
   if (schema.anyOf) return schema.anyOf.map(spoken).join(" | ");
   if (schema.type === "array") return `[${spoken(schema.items ?? {})}]`;
   return schema.format ?? schema.type ?? "any";
-}
-
-function example(schema, depth = 0) {
-  const found = resolved(schema);
-  if (found.examples?.length) return found.examples[0];
-  if (found.const !== undefined) return found.const;
-  if (found.enum) return found.enum[0];
-  if (found.anyOf) return example(found.anyOf[0], depth);
-  if (depth > 5) return "…";
-  if (found.type === "array") return [example(found.items, depth + 1)];
-  if (found.properties) return Object.fromEntries(Object.entries(found.properties).map(([name, each]) => [name, example(each, depth + 1)]));
-  return { string: "…", integer: 1, number: 1.0, boolean: true, null: null, object: {} }[found.type] ?? "…";
 }
 
 function table(rows) {
@@ -44,12 +28,12 @@ function route(path, method, said) {
   whole.append(head);
   const parameters = (said.parameters ?? []).map((each) => [node("code", each.name), `${each.in}: ${spoken(each.schema)}`, each.schema.description ?? each.description ?? ""]);
   if (parameters.length) whole.append(table(parameters));
-  const body = said.requestBody?.content?.["application/json"]?.schema;
-  if (body) whole.append(node("p", "Body"), node("pre", JSON.stringify(example(body), null, 1)));
+  const body = said.requestBody?.content?.["application/json"];
+  if (body) whole.append(node("p", "Body"), node("pre", JSON.stringify(body.example, null, 1)));
   for (const [status, answer] of Object.entries(said.responses)) {
     const [kind, content] = Object.entries(answer.content ?? {})[0] ?? [];
     whole.append(node("p", `${status} ${kind ?? ""}`));
-    if (status < 300 && content?.schema && kind === "application/json") whole.append(node("pre", JSON.stringify(example(content.schema), null, 1)));
+    if (content?.example !== undefined) whole.append(node("pre", JSON.stringify(content.example, null, 1)));
   }
   return whole;
 }
