@@ -1,7 +1,7 @@
 // Camera health: every camera with what is wrong with it; sorted, sought, taken home as a table, and kept fresh where somebody looks.
 
 import { get } from "/wall/api.js";
-import { COLUMNS, sorted } from "/wall/health_columns.js";
+import { COLUMNS, sorted, stateText } from "/wall/health_columns.js";
 import { Table } from "/wall/health_table.js";
 import { OneCamera } from "/wall/one_camera.js";
 import { each, opened } from "/wall/opened.js";
@@ -105,8 +105,10 @@ function want(change) {
 }
 
 function choose(id) {
+  const item = cameras.get(id);
   table.choose(id);
-  one.show(cameras.get(id) ?? null);
+  one.show(item ?? null);
+  if (item) $("said").textContent = `${text(item.name) || id}: ${stateText(item)}`;
 }
 
 function write() {

@@ -48,8 +48,7 @@ export class Table {
 
   choose(id) {
     this.chosen = id;
-    for (const [each, { node }] of this.drawn) node.classList.toggle("chosen", each === id);
-    if (id) this.rows.setAttribute("aria-activedescendant", `line-${id}`);
+    for (const [each, { node }] of this.drawn) mark(node, each === id);
   }
 
   clear() {
@@ -72,9 +71,10 @@ export class Table {
   put(index) {
     const item = this.items[index];
     const node = h("div", {
-      class: `line${item.id === this.chosen ? " chosen" : ""}`, role: "row", id: `line-${item.id}`, "data-camera": item.id,
+      class: "line", role: "row", id: `line-${item.id}`, "data-camera": item.id,
       "aria-rowindex": String(index + 2), onclick: () => this.onchoose(item.id),
     }, COLUMNS.map(({ cell }) => h("div", { role: "cell" }, cell(item))));
+    mark(node, item.id === this.chosen);
     node.style.top = `${index * this.line}px`;
     const before = this.drawn.get(item.id)?.node;
     if (before) before.replaceWith(node);
@@ -95,4 +95,10 @@ export class Table {
     this.draw();
     this.onchoose(this.items[index].id);
   }
+}
+
+function mark(node, chosen) {
+  node.classList.toggle("chosen", chosen);
+  if (chosen) node.setAttribute("aria-current", "true");
+  else node.removeAttribute("aria-current");
 }

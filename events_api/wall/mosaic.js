@@ -123,10 +123,10 @@ class Tile {
   draw() {
     const { camera } = this;
     this.name.textContent = text(camera?.name) || this.id;
-    this.view.setAttribute("aria-label", this.name.textContent);
+    this.image.alt = this.name.textContent;
     this.drop.title = t("mosaic.drop");
     this.drop.setAttribute("aria-label", `${t("mosaic.drop")}: ${this.name.textContent}`);
-    this.without.textContent = t("mosaic.no_picture");
+    this.without.textContent = `${this.name.textContent}: ${t("mosaic.no_picture")}`;
     const state = camera?.state ?? "unknown";
     this.state.className = `is is-${state}`;
     const why = camera && state !== "live" ? text(camera.reason) : "";

@@ -14,6 +14,7 @@ import pytest
 from citybrain import assembly
 from citybrain.domain.detection import Looked
 from citybrain.evidence.files import FileEvidence
+from citybrain.evidence.stamp import stamp_of
 from citybrain.hot.sqlite import SqliteHot
 from citybrain.looking import Glance, Looking
 from citybrain.ports import Picture
@@ -73,7 +74,9 @@ def test_a_picture_is_kept_of_what_concerns_a_scene_of_this_camera(looking_at):
     assert burning.evidence is not None
 
 
-def test_who_is_asked_to_look_again_looks_and_keeps_what_it_sees_although_nothing_changed_and_nothing_is_there(looking_at):
+def test_who_is_asked_to_look_again_looks_and_keeps_what_it_sees_although_nothing_changed_and_nothing_is_there(
+    looking_at,
+):
     looking, _ = looking_at("kerb", kerb="kerb")
     empty = street((128, 128, 128))
     looks = [
@@ -106,3 +109,18 @@ def test_the_latest_pictures_of_many_cameras_are_renewed_less_often(looking_at, 
                 renewed[name] += latest != shown[name]
             shown[name] = latest
     assert set(renewed.values()) == {16 // renewed_each}
+
+
+def test_a_camera_that_somebody_watches_is_renewed_at_every_look_however_many_there_are(looking_at):
+    names = [f"c{number}" for number in range(80)]
+    looking, hot = looking_at(*names)
+    hot.put("watched/c1", b"1")
+    found: dict[str, list[datetime | None]] = {"c0": [], "c1": []}
+    for quarter in range(9):
+        at = AT + timedelta(seconds=quarter / 4)
+        for name in names if quarter == 0 else found:
+            looking.look([Glance(name, street((0, 255, 0), seed=quarter), at, quarter + 1)])
+        for name, instants in found.items():
+            instants.append(stamp_of(hot.get(f"picture/{name}") or b""))
+    assert found["c0"] == [AT] * 9
+    assert found["c1"] == [AT + timedelta(seconds=quarter / 4) for quarter in range(9)]
