@@ -5,7 +5,8 @@ import { now } from "/wall/time.js";
 
 // Pages in the order in which they are offered.
 export const PAGES = [
-  ["/", "pages.wall"], ["/wall/map.html", "pages.map"], ["/wall/mosaic.html", "pages.mosaic"], ["/wall/health.html", "pages.health"], ["/wall/silences.html", "pages.silences"],
+  ["/", "pages.wall"], ["/wall/map.html", "pages.map"], ["/wall/mosaic.html", "pages.mosaic"], ["/wall/health.html", "pages.health"],
+  ["/wall/performance.html", "pages.performance"], ["/wall/silences.html", "pages.silences"], ["/wall/field.html", "pages.field"],
   ["/wall/?kiosk", "pages.kiosk"], ["/docs", "pages.docs"],
 ];
 const THEMES = ["auto", "light", "dark"];

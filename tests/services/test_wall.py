@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 
 from citybrain.clock import SystemClock
@@ -227,3 +228,15 @@ def test_both_locales_say_the_same_things():
     assert zh.keys() == en.keys()
     assert all(zh.values())
     assert all(en.values())
+
+
+def test_the_menu_leads_to_pages_that_are_there(city, wall):
+    wall.until("document.querySelectorAll('#pages nav a').length > 3")
+    wall.click("#pages summary")
+    links = wall.ask(
+        "[...document.querySelectorAll('#pages nav a')].map(each => [each.getAttribute('href'), each.innerText])"
+    )
+    assert all(name and "." not in name for _, name in links)
+    for path, name in links:
+        answer = httpx.get(wall.url + path)
+        assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, "text/html"), name
