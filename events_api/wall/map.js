@@ -14,7 +14,7 @@ import { t, text } from "/wall/words.js";
 const $ = (id) => document.getElementById(id);
 const TROUBLE = ["refused", "lost", "unusable", "stale", "unknown", "connecting"];
 const STATES_EVERY_MS = 5000;
-const ALL_EVERY_MS = 60000;
+const ALL_EVERY_MS = 600000;
 const GATHER_PX = { camera: 26, case: 46 };
 const CLOSE = 18;
 const LISTED = 60;
@@ -55,13 +55,14 @@ function learn(items) {
   levels.clear();
 }
 
-// Those in trouble, often; whoever is not among them is well. All of them, now and then.
+// Those in trouble, often; whoever is not among them is well. All of them when there are others than before, and now and then.
 async function look() {
-  if (performance.now() - asked > ALL_EVERY_MS) {
+  const { items, counts } = await get(`/v1/map/cameras?${new URLSearchParams(TROUBLE.map((state) => ["state", state]))}`);
+  const all = Object.values(counts).reduce((sum, n) => sum + n, 0);
+  if (all !== cameras.size || items.some(({ id }) => !cameras.has(id)) || performance.now() - asked > ALL_EVERY_MS) {
     asked = performance.now();
     learn((await get("/v1/map/cameras")).items);
   } else {
-    const { items } = await get(`/v1/map/cameras?${new URLSearchParams(TROUBLE.map((state) => ["state", state]))}`);
     const troubled = new Map(items.map((item) => [item.id, item]));
     const well = { state: "live", reason: { zh: "", en: "" }, late: false };
     for (const [id, item] of cameras) cameras.set(id, troubled.get(id) ?? (item.state === "live" ? item : { ...item, ...well }));
