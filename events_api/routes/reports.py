@@ -8,7 +8,7 @@ import json
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header
 from fastapi.responses import JSONResponse
@@ -68,7 +68,7 @@ class ReportRequest(BaseModel):
         },
     )
 
-    origin: Origin = Field(description="hotline, inspector or sensor")
+    origin: Literal[Origin.HOTLINE, Origin.INSPECTOR, Origin.SENSOR]
     scene: Short | None = None
     category: Short | None = Field(default=None, description="the code of a category that one scene files")
     location: Where | None = None
@@ -182,8 +182,6 @@ def _spot(asked: ReportRequest, given: Parts) -> _Spot:
 
 def _check(asked: ReportRequest, now: datetime) -> None:
     sensed = asked.origin is Origin.SENSOR
-    if asked.origin is Origin.CAMERA:
-        raise invalid("origin", "expected hotline, inspector or sensor: cameras report by themselves")
     if sensed and asked.sensor is None:
         raise invalid("sensor", "a sensor reports under its id")
     if not sensed and asked.sensor is not None:

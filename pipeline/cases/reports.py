@@ -34,7 +34,12 @@ def report(state: LocalityState, command: Reported, city: City) -> tuple[Localit
     state = forget(state, command.at, city)
     metres = [_metres(record, command, scene) for record in state.records]
     near = [index for index, each in enumerate(metres) if each <= scene.file.group.reach_m]
-    mine = [index for index in near if state.records[index].case.state.is_open]
+    elsewhere = {state.records[index].case.merged_into for index in near}
+    mine = [
+        index
+        for index, record in enumerate(state.records)
+        if record.case.state.is_open and (index in near or record.case.id in elsewhere)
+    ]
     if mine:
         index = min(mine, key=lambda i: (metres[i], -i))  # the nearest, and of those the one filed last
         record, told = _merged(state.records[index], command)
@@ -55,15 +60,14 @@ def report(state: LocalityState, command: Reported, city: City) -> tuple[Localit
 def _merged(record: CaseRecord, command: Reported) -> tuple[CaseRecord, list[Told]]:
     case = record.case
     reports = tuple(sorted((*case.reports, command.report), key=lambda each: (each.at, each.id))[-MOST_REPORTS:])
-    if (
-        command.report not in reports
-    ):  # older than as many as are shown: it may have been among those that no longer are
-        return record, []
+    if command.report not in reports:
+        return record, []  # older than as many as are shown: it may have been among those that no longer are
     after = replace(
         case,
         reports=reports,
         evidence=with_evidence(case, command.evidence),
         reason=f"reported: {command.report.origin}",
+        note="",
         actor=command.actor,
     )
     sensed = command.report.origin is Origin.SENSOR

@@ -239,6 +239,15 @@ def test_a_closed_case_is_the_past_of_the_next_report(cell):
     assert cell.case.recurrence_of == first.id
 
 
+def test_a_report_of_what_was_made_part_of_another_case_adds_to_that_one(cell):
+    cell.hears(said(), said(2, where=north(500)))
+    one, other = cell.state.records
+    part = replace(other.case, state=CaseState.CLOSED, merged_into=one.case.id)
+    cell.state = LocalityState([one, replace(other, case=part)])
+    assert cell.hears(said(3, at=60, where=north(510))) == ["merged"]
+    assert [len(each.reports) for each in cell.cases] == [2, 1]
+
+
 def test_another_car_reported_there_later_is_no_recurrence(cell):
     cell.hears(said())
     cell.acts("close")
