@@ -37,22 +37,31 @@ class Reporters:
     """
 
     def __init__(self, path: Path | None) -> None:
+        self._lock = threading.Lock()
+        self._held: dict[str, str] = {}
+        self._connection: sqlite3.Connection | None = None
         if path is not None:
             path.touch(mode=0o600)
-        self._connection = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False, timeout=5)
-        self._connection.execute("PRAGMA journal_mode=WAL")
-        self._connection.execute(_SCHEMA)
-        self._lock = threading.Lock()
+            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute(_SCHEMA)
 
     def put(self, report: str, shown: str) -> None:
+        """The first word counts: a report that is said again has its reporter."""
         with self._lock:
-            self._connection.execute("INSERT INTO reporters VALUES (?, ?) ON CONFLICT DO NOTHING", (report, shown))
+            if self._connection is None:
+                self._held.setdefault(report, shown)
+            else:
+                self._connection.execute("INSERT INTO reporters VALUES (?, ?) ON CONFLICT DO NOTHING", (report, shown))
 
     def get(self, report: str) -> str | None:
         with self._lock:
+            if self._connection is None:
+                return self._held.get(report)
             row = self._connection.execute("SELECT shown FROM reporters WHERE report = ?", (report,)).fetchone()
         return None if row is None else str(row[0])
 
     def close(self) -> None:
         with self._lock:
-            self._connection.close()
+            if self._connection is not None:
+                self._connection.close()

@@ -29,6 +29,7 @@ from detectors.batching import open_detector
 from detectors.verify import verify
 from ingest import config as camera_config
 from ingest.decode import Decoder
+from ingest.sensors import config as sensor_config
 from pipeline import areas, calendar, routes, scene, story
 from tests.contracts import test_backends as backends
 from tests.contracts import test_notifiers as notifiers
@@ -115,6 +116,10 @@ def test_the_files_of_a_configuration_that_stand_on_a_page_load(page, placed, tm
             assert not calendar.load(file, timezone="Asia/Shanghai", faults=faults).every_hour
         elif file.name == "areas.yaml":
             assert areas.load(file, faults=faults, scenes=["stall_spillover"]).districts
+        elif file.name == "sensors.yaml":
+            environment = {"MQTT_USER": "city", "MQTT_PASSWORD": "of the city"}
+            scenes = ["waterlogging", "fire_risk"]
+            assert sensor_config.load(folder, faults=faults, scenes=scenes, environment=environment)
         elif file.parent.name == "detectors":
             assert detector_config.load(folder, faults=faults)
         else:
