@@ -20,7 +20,7 @@ export function caseRow(item, { place, chosen, onchoose }) {
     h("div", { class: "when" },
       ticks(h("time", { datetime: item.filed_at, title: new Date(item.filed_at).toLocaleString() }), () => since(item.filed_at)),
       countdown(item),
-      latencyBar(item),
+      item.cameras.length ? latencyBar(item) : null,
       h("span", { class: `latency${item.latency_s > 10 ? " over" : ""}` }, latencyText(item)),
     ),
   );

@@ -16,7 +16,9 @@ export async function begin() {
   await speak(preferred());
   setInterval(tick, 1000);
   const shown = document.getElementById("now");
-  if (shown) setInterval(() => (shown.textContent = clock(now())), 1000);
+  const tell = () => shown && (shown.textContent = clock(now()));
+  tell();
+  setInterval(tell, 1000);
   drawEdge();
 }
 
