@@ -255,10 +255,12 @@ class City:
 
 
 @contextlib.contextmanager
-def serving(app, *, port: int = 0) -> Iterator[str]:
-    """A real server on a free port of this machine; gives its address."""
+def serving(app, *, port: int = 0, send_buffer: int | None = None) -> Iterator[str]:
+    """A real server on a free port of this machine; gives its address. `send_buffer`: what the kernel keeps for a client."""
     with socket.socket() as bound:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if send_buffer is not None:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         bound.bind(("127.0.0.1", port))
         server = Server(app, host="127.0.0.1", port=bound.getsockname()[1])
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, name="serving")

@@ -1,21 +1,16 @@
-"""Event streams on a real server: cut anywhere and resumed, every event arrives once; and nobody waits for a slow reader."""
+"""Event streams on a real server: where they begin, what they filter, when they end."""
 
 from __future__ import annotations
 
-import json
-import random
-import socket
-import threading
 import time
-from datetime import timedelta
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from citybrain.domain.case import CaseEventType
 from events_api import following, server
-from tests.services.api_city import START, City, case, event, posted, serving
+from tests.services.api_city import City, case, event, posted, serving
+from tests.services.stream_readers import EventStreamReader as Reader
 
 
 @pytest.fixture
@@ -23,84 +18,6 @@ def city(tmp_path):
     made = City(tmp_path)
     yield made
     made.close()
-
-
-class Reader:
-    """A client of the stream that counts bytes, so that it can be cut between any two."""
-
-    def __init__(self, url: str, query: str = "", *, last: str | None = None) -> None:
-        where = urlsplit(url)
-        self._socket = socket.create_connection((where.hostname or "", where.port or 0), timeout=20)
-        resume = "" if last is None else f"Last-Event-ID: {last}\r\n"
-        request = f"GET /v1/events/stream{query} HTTP/1.1\r\nHost: {where.netloc}\r\n{resume}\r\n"
-        self._socket.sendall(request.encode())
-        self._raw = bytearray()
-
-    def bytes(self, at_least: int) -> bool:
-        """Read on until so many bytes are there; false at the end."""
-        while len(self._raw) < at_least:
-            arrived = self._socket.recv(65536 if at_least > 5000 else 512)
-            if not arrived:
-                return False
-            self._raw += arrived
-        return True
-
-    def close(self) -> None:
-        self._socket.close()
-
-    def events(self, upto: int | None = None) -> tuple[list[str], str | None]:
-        """Case versions seen whole within the first bytes, and the id a browser would resume with."""
-        body = _unchunked(bytes(self._raw[:upto]).partition(b"\r\n\r\n")[2])
-        seen, last = [], None
-        for block in body.split(b"\n\n")[:-1]:  # what has no empty line behind it has not arrived yet
-            fields = dict(line.split(b": ", 1) for line in block.split(b"\n") if not line.startswith(b":"))
-            last = fields[b"id"].decode() if b"id" in fields else last
-            if b"data" in fields:
-                seen.append(json.loads(fields[b"data"])["id"])
-        return seen, last
-
-    def wait_for(self, count: int) -> list[str]:
-        while self._raw.count(b"\ndata: ") < count or len(self.events()[0]) < count:
-            assert self.bytes(len(self._raw) + 1), "the stream ended"
-        return self.events()[0]
-
-
-def _unchunked(raw: bytes) -> bytes:
-    body, at = bytearray(), 0
-    while (end := raw.find(b"\r\n", at)) > at:
-        length = int(raw[at:end], 16)
-        body += raw[end + 2 : end + 2 + length]
-        at = end + 2 + length + 2
-    return bytes(body)
-
-
-def test_cut_anywhere_and_resumed_every_event_arrives_exactly_once(city):
-    chance = random.Random(20261121)
-    told = [event(case(n, at=START + timedelta(seconds=n))) for n in range(1, 601)]
-    expected = [each.id for each in told]
-    with serving(city.app()) as url:
-        telling = threading.Thread(target=city.tell, args=told)
-        telling.start()
-        seen: list[str] = []
-        last: str | None = "0"
-        cuts = 0
-        while len(seen) < len(expected):
-            reader = Reader(url, last=last)
-            # Somewhere in the headers, within an event, or between two.
-            cut: int | None = None
-            if cuts < 220:
-                cut = chance.randrange(1, 4500)
-                assert reader.bytes(cut)
-                cuts += 1
-            else:
-                reader.wait_for(len(expected) - len(seen))
-            reader.close()
-            found, after = reader.events(cut)
-            seen += found
-            last = after or last
-        telling.join()
-    assert cuts == 220
-    assert seen == expected
 
 
 def test_a_stream_without_a_cursor_begins_now(city):
@@ -139,9 +56,9 @@ def test_a_heartbeat_moves_the_cursor_past_what_the_filter_left_out(city, monkey
         reader = Reader(url, "?after=0&scene=fire_risk")
         city.file(case(1), case(2), case(3))
         while reader.events()[1] != "3":
-            assert reader.bytes(len(reader._raw) + 1)
+            assert reader.bytes(len(reader.raw) + 1)
         assert reader.events()[0] == []
-        assert b": heartbeat" in reader._raw
+        assert b": heartbeat" in reader.raw
         reader.close()
 
 

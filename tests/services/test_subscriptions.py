@@ -122,7 +122,7 @@ def test_a_filter_changed_applies_from_then_on(city):
         receiver.wait_for(1)
         assert http.patch(made["id"], json={"filter": {"scenes": ["illegal_parking"]}}).status_code == 200
         city.file(case(3, scene="fire_risk"), case(4))
-        assert receiver.wait_for(2) == [event(case(2, scene="fire_risk")).id, event(case(4)).id]
+        assert set(receiver.wait_for(2)) == {event(case(2, scene="fire_risk")).id, event(case(4)).id}
 
 
 def test_what_was_logged_before_a_filter_was_changed_is_judged_by_the_old_one(city):
@@ -134,7 +134,7 @@ def test_what_was_logged_before_a_filter_was_changed_is_judged_by_the_old_one(ci
         city.file(case(3, scene="fire_risk"), case(4))
         assert receiver.told == []
         http.patch(made["id"], json={"state": "active"})
-        assert receiver.wait_for(2) == [event(case(2, scene="fire_risk")).id, event(case(4)).id]
+        assert set(receiver.wait_for(2)) == {event(case(2, scene="fire_risk")).id, event(case(4)).id}
 
 
 def test_a_rotated_secret_and_the_one_before_it_both_sign(city):
@@ -218,7 +218,7 @@ def test_410_pauses_the_subscription_and_loses_nothing(city):
         assert http.post(f"{made['id']}/test").status_code == 409
         receiver.answer = lambda _id: (200, {})
         http.patch(made["id"], json={"state": "active"})
-        assert receiver.wait_for(2) == [event(case(1)).id, event(case(2)).id]
+        assert set(receiver.wait_for(2)) == {event(case(1)).id, event(case(2)).id}
 
 
 def test_a_dead_letter_is_kept_shown_and_sent_again(city):
@@ -449,7 +449,9 @@ def test_figures_say_who_lags(city):
         city.file(case(1))
         receiver.wait_for_tries(1)
         figures = until(
-            lambda: 'waiting{owner="operator",subscription="platform"} 1.0' in (text := http.get("/metrics").text) and text
+            lambda: (
+                'waiting{owner="operator",subscription="platform"} 1.0' in (text := http.get("/metrics").text) and text
+            )
         )
         assert 'citybrain_subscription_paused{owner="operator",subscription="platform"} 0.0' in figures
         assert "citybrain_subscription_lag_seconds" in figures
