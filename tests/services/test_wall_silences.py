@@ -14,6 +14,7 @@ from citybrain.domain.command import Silence, Silenced
 from citybrain.wire import COMMANDS, read_command, write_command
 from events_api.security import Role
 from tests.services.api_city import City, case, serving
+from tests.services.test_wall_access import faults
 from tests.services.wall_page import Wall
 
 HOUR = timedelta(hours=1)
@@ -157,3 +158,22 @@ def test_on_a_phone_nothing_is_cut_off(city, page):
     page.says(".active", "a long reason")
     assert page.ask("document.scrollingElement.scrollWidth <= innerWidth")
     page.screen(1600, 1000)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_nothing_stands_in_anyones_way(city, page, theme):
+    now = SystemClock().now()
+    silenced(city, "silence-1", scene="street_stall")
+    silenced(city, "silence-2", camera="gd-0002", since=now + HOUR, until=now + 2 * HOUR)
+    silenced(city, "silence-3", scene="fire_risk", until=now + timedelta(milliseconds=1))
+    city.file(case(1, scene="street_stall", silenced="silence-1"))
+    page.do(f"localStorage.setItem('theme', '{theme}')")
+    page.opened("/wall/silences.html", ready="#list .expired")
+    page.until("document.querySelector('.held summary')")
+    page.click(".held summary")
+    page.until("document.querySelectorAll('.held a').length === 1")
+    assert faults(page) == []
+    page.click("[data-end]")
+    page.until("document.querySelector('#ask').open")
+    assert faults(page) == []
+    page.do("localStorage.removeItem('theme')")
