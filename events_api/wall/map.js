@@ -41,6 +41,7 @@ let drawing = 0;
 // -- loading ---------------------------------------------------------------------------------------------------------
 
 async function load() {
+  colours = palette.read(); // the theme is chosen by now
   const [ground, points] = await Promise.all([get("/v1/map"), get("/v1/map/cameras"), choice.learn(), open.load()]);
   base = new Base(ground);
   learn(points.items);

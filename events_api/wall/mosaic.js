@@ -11,8 +11,9 @@ import { age, h, t, text, tick, ticks } from "/wall/words.js";
 
 const $ = (id) => document.getElementById(id);
 const STATES_EVERY_MS = 3000;
-const FIRST = 9; // shown when nobody has chosen: those with open cases, then those in trouble
+const FIRST = 12; // shown when nobody has chosen: those with open cases, then those in trouble
 const OLD_S = 15;
+const CAPTION_PX = 46;
 
 const open = new OpenCases({ onchange: frames });
 const refresher = new Refresher();
@@ -50,9 +51,17 @@ function lay(ids) {
   for (const id of ids) if (!tiles.has(id)) tiles.set(id, new Tile(id));
   const nodes = ids.map((id) => tiles.get(id).node);
   if (nodes.some((node, index) => node !== $("tiles").children[index])) $("tiles").append(...nodes);
-  $("tiles").style.setProperty("--across", String(Math.ceil(Math.sqrt(ids.length || 1))));
+  spread();
   $("none").hidden = ids.length > 0;
   frames();
+}
+
+// As few columns as let all tiles be seen at once; where they cannot be, rather large ones.
+function spread() {
+  const { clientWidth: wide, clientHeight: high } = $("tiles");
+  const fits = (across) => Math.ceil(tiles.size / across) * (((wide / across) * 9) / 16 + CAPTION_PX) <= high;
+  const across = [1, 2, 3, 4, 5, 6, 7, 8].find(fits) ?? Math.ceil(Math.sqrt(tiles.size || 1));
+  $("tiles").style.setProperty("--across", String(across));
 }
 
 async function look() {
@@ -106,8 +115,7 @@ class Tile {
 
   frame(cases) {
     this.cases = cases;
-    this.node.classList.remove("light-green", "light-yellow", "light-red");
-    if (cases.length) this.node.classList.add(`light-${worstLight(cases)}`);
+    this.node.dataset.light = cases.length ? worstLight(cases) : "none";
     const first = cases[0];
     this.count.replaceChildren(...(first ? [h("a", { class: "cases", href: casePage(first.id), title: text(first.title) }, cases.length > 1 ? t("map.cases", { n: cases.length }) : text(first.title))] : []));
   }
@@ -149,6 +157,8 @@ $("choose").addEventListener("click", () => {
   $("choose").setAttribute("aria-expanded", String(!$("chooser").hidden));
   if (!$("chooser").hidden) chooser.open([...tiles.keys()]);
 });
+
+new ResizeObserver(spread).observe($("tiles"));
 
 await opened({ load, redraw });
 each(STATES_EVERY_MS, look);

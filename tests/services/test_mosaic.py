@@ -98,10 +98,10 @@ def test_trouble_and_open_cases_show_on_the_tile(streets, at):
     streets.file(told)
     page = at("/wall/mosaic.html?camera=gd-0001&camera=gd-0002")
     page.until("document.querySelector('[data-camera=gd-0001]').innerText.includes('refused · wrong password')")
-    page.until("document.querySelector('[data-camera=gd-0002].light-red .cases')")
+    page.until("document.querySelector('[data-camera=gd-0002][data-light=red] .cases')")
     assert page.ask("document.querySelector('.tile .cases').getAttribute('href')") == f"/cases/{told.id}"
     streets.tell(event(replace(told, state=CaseState.CLOSED, version=2), CaseEventType.CLOSED))
-    page.until("!document.querySelector('[data-camera=gd-0002].light-red')")
+    page.until("!document.querySelector('[data-camera=gd-0002][data-light=red]')")
     page.press("l")
     page.until("document.querySelector('[data-camera=gd-0001]').innerText.includes('拒绝连接 · 密码错误')")
     assert "第1路" in page.text("[data-camera=gd-0001]")
