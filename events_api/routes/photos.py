@@ -8,17 +8,17 @@ import threading
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime, Field
 
 from citybrain.clock import iso
 from citybrain.errors import Transient, Unreadable
 from citybrain.evidence.photo import Photo, photo
-from events_api.parts import Given, OnTheSpot, Parts, audit
+from events_api.parts import Given, Parts, audit, needs
 from events_api.problems import Problem
 from events_api.schemas import PROBLEM, Answer, Instant
-from events_api.security import Actor
+from events_api.security import Actor, Role
 
 router = APIRouter(tags=["evidence"])
 
@@ -35,6 +35,10 @@ _BODY = {
         "content": {each: {"schema": {"type": "string", "format": "binary", "maxLength": 4194304}} for each in _TYPES},
     }
 }
+
+
+Photographing = Annotated[Actor, Depends(needs(Role.OPERATOR, Role.FIELD, Role.PLATFORM))]
+"""Who acts, and the hotline's platform, whose reports come with pictures."""
 
 
 class StoredPhoto(Answer):
@@ -60,7 +64,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 async def take(
     request: Request,
     given: Given,
-    actor: OnTheSpot,
+    actor: Photographing,
     captured_at: Annotated[
         AwareDatetime | None, Query(description="by the phone's clock; of the last five hours, or the arrival counts")
     ] = None,

@@ -22,8 +22,9 @@ from citybrain.domain.coordinates import Crs, to_wgs84
 from citybrain.domain.geometry import Point
 from citybrain.domain.locality import kept_at, spot_of
 from citybrain.wire import COMMANDS, write_command
+from events_api.limits import Limited
 from events_api.named_pictures import invalid, named_pictures
-from events_api.parts import Given, Parts, Reader, audit, needs
+from events_api.parts import Given, Parts, Reader, audit, limit, needs
 from events_api.personal import masked_reporter, masked_words
 from events_api.ports import SceneInfo, StoredEvent
 from events_api.problems import Problem
@@ -101,7 +102,7 @@ class ReportedCase(Answer):
 
 
 _ANSWERS: dict[int | str, dict[str, Any]] = {
-    **answers(ReportAnswer, 422),
+    **answers(ReportAnswer, 422, 429),
     201: {"model": ReportAnswer},
     202: {"model": ReportAnswer},
 }
@@ -115,6 +116,7 @@ async def report(
     idempotency_key: Annotated[str | None, Header(max_length=256)] = None,
 ) -> JSONResponse:
     """201 with the case that it made or became part of; 200 when it was said before; 202 when it is still on its way."""
+    limit(given, actor, Limited.ACTION)
     spot = _spot(asked, given)
     id, known = await asyncio.to_thread(_identity, given, asked, actor.name, idempotency_key)
     status = 200

@@ -76,7 +76,7 @@ ALLOWED: dict[tuple[str, str], set[str]] = {
     ("GET", "/v1/map/cases"): SEE,
     ("GET", "/v1/performance"): SEE,
     ("GET", "/v1/performance.csv"): SEE,
-    ("POST", "/v1/photos"): {"operator", "engineer", "field"},
+    ("POST", "/v1/photos"): {"operator", "engineer", "field", "platform"},
     ("POST", "/v1/reports"): {"operator", "engineer", "platform"},
     ("GET", "/v1/reports/{id}"): {*SEE, "platform"},
     ("GET", "/v1/scenes"): SEE,
