@@ -137,9 +137,10 @@ def check(folder: Path, *, say: Callable[[str], None]) -> list[Fault]:
         for settings in configuration.detectors.values():
             faults += detector_verify.verify(settings, load=True)
         tests = sum(len(each.file.tests) for each in configuration.scenes.values())
+        sensors = f", {len(configuration.sensors.sensors)} sensors" if configuration.sensors else ""
         say(
             f"{len(configuration.cameras)} cameras, {len(configuration.detectors)} detectors,"
-            f" {len(configuration.scenes)} scenes with {tests} tests"
+            f" {len(configuration.scenes)} scenes with {tests} tests{sensors}"
         )
     return sorted(set(faults))
 
