@@ -184,9 +184,10 @@ function draw() {
   $("title").textContent = chosen ? (item ? text(item.title) : t("field.case")) : who?.unit || t("field.title");
   document.title = $("title").textContent;
   $("bar").hidden = !item;
+  $("taking").hidden = !item;
   if (!chosen) drawList();
   else if (item) drawCase(shown(item));
-  else put($("case"), h("p", { class: "none" }, problem || t("connecting")));
+  else put($("about"), h("p", { class: "none" }, problem || t("connecting")));
 }
 
 // What would look the same stays: nothing flickers, and a finger or a screen reader stays where it is.
@@ -218,7 +219,7 @@ function card(item, here) {
     picture ? h("img", { src: address(picture), alt: "", loading: "lazy" }) : h("span", { class: "noimage" }),
     h("b", {}, text(item.title)),
     h("span", { class: "where" }, where(item), here && item.location ? ` · ${metres(distance(here, item.location))}` : ""),
-    h("span", { class: `due ${item.light}` }, due(item)),
+    h("span", { class: `due ${item.light}` }, item.due_at ? `${t("fact.due")} ${due(item)}` : ""),
     h("span", {}, h("span", { class: "chip" }, t(`state.${item.state}`)), pendingChip(item)));
 }
 
@@ -232,19 +233,21 @@ function pendingChip(item) {
 function drawCase(item) {
   const picture = item.evidence.find((each) => each.role === "confirming") ?? item.evidence.find((each) => !each.kind);
   const closed = !possible(item).length;
-  put($("case"), ...[
+  put($("about"), ...[
     ...outbox.of(item.id).map(pendingBox),
     steps(item),
     h("div", { class: "where" }, h("p", {}, where(item)), item.location && h("a", { href: mapLink(item.location) }, `${t("field.map")} ${item.location.lat.toFixed(5)}, ${item.location.lon.toFixed(5)}`)),
     picture && sheet(picture),
     h("dl", { class: "facts" }, ...facts(item)),
-    !closed && photos(),
     closed && h("p", { class: "over" }, t(`field.over.${item.state === "verifying" ? "verifying" : "other"}`, { state: t(`state.${item.state}`) })),
   ].filter(Boolean));
+  $("taking").hidden = closed;
+  put($("photos"), ...photos());
   const main = next(item);
-  const beside = possible(item).filter((each) => each !== main);
+  // Two beside it at most, or they are too narrow for a thumb.
+  const beside = possible(item).filter((each) => each === "return" || (each === "verify" && main === "arrive"));
   $("bar").hidden = closed;
-  put($("bar"), ...beside.filter((each) => each !== "handle").map((action) => button(action)), ...(main ? [button(main, "main")] : []));
+  put($("bar"), ...beside.map((action) => button(action)), ...(main ? [button(main, "main")] : []));
 }
 
 function button(action, kind = "") {
@@ -281,12 +284,10 @@ function steps(item) {
 }
 
 function photos() {
-  const label = t(cases.find((each) => each.id === chosen)?.arrived_at || outbox.of(chosen).some((each) => each.action === "arrive") ? "field.after" : "field.before");
-  const take = (name, capture) => h("label", {}, t(name), h("input", { type: "file", accept: "image/*", "data-photo": name, capture: capture ? "environment" : null, multiple: !capture, onchange: (event) => photograph(event.target) }));
-  return h("section", {}, h("ul", { class: "photos" }, draft.photos.map((photo, n) => h("li", {},
-    h("img", { src: picture(photo), alt: t("field.photo", { n: n + 1 }) }), h("small", {}, `${label} · ${clock(photo.taken_at, false)}`),
-    h("button", { type: "button", "aria-label": t("field.remove"), onclick: () => remove(photo) }, "✕")))),
-  h("div", { class: "take" }, take("field.take", true), take("field.pick", false)));
+  const arrived = cases.find((each) => each.id === chosen)?.arrived_at || outbox.of(chosen).some((each) => each.action === "arrive");
+  return draft.photos.map((photo, n) => h("li", {}, h("img", { src: picture(photo), alt: t("field.photo", { n: n + 1 }) }),
+    h("small", {}, `${t(arrived ? "field.after" : "field.before")} · ${clock(photo.taken_at, false)}`),
+    h("button", { type: "button", "aria-label": t("field.remove"), onclick: () => remove(photo) }, "✕")));
 }
 
 const pictures = new WeakMap();
@@ -361,6 +362,7 @@ async function keepOffline() {
   }
 }
 
+for (const id of ["take", "pick"]) $(id).addEventListener("change", (event) => photograph(event.target));
 $("back").addEventListener("click", () => choose(null));
 $("language").addEventListener("click", async () => {
   await speak(other());

@@ -21,13 +21,13 @@ export function foreseen(item, entries) {
 }
 
 export function possible(item) {
-  return Object.keys(FROM).filter((action) => FROM[action].includes(item.state));
+  return Object.keys(FROM).filter((action) => FROM[action].includes(item.state) && !(action === "arrive" && item.arrived_at));
 }
 
 // The one that is usually next; null when nothing is.
 export function next(item) {
   const can = possible(item);
   if (can.includes("handle")) return "handle";
-  if (can.includes("arrive") && !item.arrived_at) return "arrive";
+  if (can.includes("arrive")) return "arrive";
   return can.includes("verify") ? "verify" : null;
 }
