@@ -1,7 +1,7 @@
 // The zone editor: a camera's zones drawn on its latest picture, tried on the last hour, and saved into its configuration.
 
 import { clock, day, h, other, preferred, speak, t, text } from "/wall/words.js";
-import { ApiProblem, get } from "/wall/api.js";
+import { ApiProblem, cameraPage, get } from "/wall/api.js";
 import { logIn } from "/wall/dialogs.js";
 import { Board } from "/wall/zones_board.js";
 import { area, crossing, isFlat, Memory } from "/wall/zones_shape.js";
@@ -104,6 +104,7 @@ function wrong(zone, n) {
 function draw() {
   board.draw();
   $("camera").textContent = camera ? `${text(camera.name)} · ${camera.id}` : id;
+  $("camera").href = cameraPage(id);
   document.title = $("camera").textContent;
   $("language").textContent = other() === "zh" ? "中" : "EN";
   while ($("zones").children.length > board.zones.length) $("zones").lastChild.remove();

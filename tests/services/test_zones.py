@@ -18,10 +18,12 @@ from selenium.webdriver.common.keys import Keys as Press
 from citybrain import assembly, watching
 from citybrain.bus.local import LocalBus
 from citybrain.clock import ManualClock, SystemClock
+from citybrain.domain.camera import ZoneKind
 from citybrain.rehearsing import LogRehearsal
 from citybrain.watching import Watching, follow_beside
 from citybrain.wire import DETECTIONS, write_detections
 from citybrain.zone_files import ConfiguredZones
+from events_api.drawing import DrawnZone
 from tests.flows.street import START, Box, Street, Thing
 from tests.services.api_city import City, serving
 from tests.services.wall_page import Wall, drawn
@@ -207,13 +209,19 @@ def test_a_file_that_a_machine_cannot_change_alone_says_so(city, http):
     assert city.text == shared
 
 
-def test_the_file_as_it_was_is_kept_for_its_owner_and_its_mode_stays(city, http):
+def test_the_file_as_it_was_is_kept_for_its_owner_and_its_mode_stays(city):
     city.file_of_cameras.chmod(0o640)
-    assert put(http, zone(polygon=RIGHT)).status_code == 200
+    files = ConfiguredZones(city.config, before=city.folder / "before", clock=SystemClock())  # read by another process
+    moved = DrawnZone("kerb", ZoneKind.NO_PARKING, tuple((x, y) for x, y in RIGHT))
+    sheet, revision = files.write("gd-0001", [moved], revision=files.sheet("gd-0001").revision)
+    assert (sheet.zones, revision) == ([moved], assembly.load(city.config).revision)
     (kept,) = (city.folder / "before").glob("*.yaml")
     assert kept.read_text() == CAMERAS
     assert kept.stat().st_mode & 0o777 == 0o600
     assert city.file_of_cameras.stat().st_mode & 0o777 == 0o640
+    # The same once more is no change: nothing is written, nothing is kept.
+    files.write("gd-0001", [moved], revision=sheet.revision)
+    assert len(list((city.folder / "before").glob("*.yaml"))) == 1
 
 
 def test_what_was_surveyed_lies_where_it_lay_when_its_corners_are_drawn_anew(city, http):
