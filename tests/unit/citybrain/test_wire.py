@@ -9,8 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from citybrain.domain.camera import Text
-from citybrain.domain.case import STAMPS, Case, CaseAction, CaseEvent, CaseEventType, CaseState, Light
-from citybrain.domain.command import Act, Configured, Delivered, Filmed, Tick
+from citybrain.domain.case import STAMPS, Case, CaseAction, CaseEvent, CaseEventType, CaseState, Light, Origin, Report
+from citybrain.domain.command import (
+    Absorb,
+    Act,
+    Configured,
+    Delivered,
+    Filmed,
+    LookAgain,
+    Reported,
+    Silence,
+    Silenced,
+    Tick,
+)
 from citybrain.domain.detection import Detection, Detections, Finding, Looked, Usable
 from citybrain.domain.episode import Evidence
 from citybrain.domain.geometry import Box
@@ -61,30 +72,39 @@ detections = st.builds(
     ).map(tuple),
 )
 evidence = st.builds(Evidence, texts, texts, instants, texts, st.none() | boxes(), st.none() | instants)
-commands = st.one_of(
-    st.builds(
-        Act, texts, texts, texts, action=st.sampled_from(CaseAction), actor=texts, at=instants, reason=texts, note=texts
-    ),
-    st.builds(Delivered, texts, texts, texts, texts, instants, instants, instants, st.none() | texts),
-    st.builds(Filmed, texts, texts, texts, texts, instants, instants, evidence, instants),
-    st.builds(Tick, texts, instants),
-    st.builds(Configured, texts, instants, texts),
+locations = st.none() | st.tuples(st.integers(-180, 180).map(float), st.integers(-90, 90).map(float))
+reports = st.builds(Report, texts, st.sampled_from(Origin), instants, texts, st.none() | texts, locations)
+silences = st.builds(
+    Silence, texts, instants, instants, texts, texts, st.none() | texts, st.none() | texts, st.none() | texts
 )
 cases = st.builds(
     Case,
     **dict.fromkeys(("id", "scene", "code", "severity", "zone", "place", "locality", "label"), texts),
     **dict.fromkeys(("began_at", "confirmed_at", "filed_at"), instants),
-    **dict.fromkeys(("posted_at", "due_at", "cleared_at", "closed_at", "unseen_since"), st.none() | instants),
+    **dict.fromkeys(
+        (
+            *("posted_at", "due_at", "cleared_at", "closed_at", "unseen_since", "warn_at"),
+            *("accepted_at", "arrived_at", "done_at", "verified_at"),
+        ),
+        st.none() | instants,
+    ),
     **dict.fromkeys(("observed_s", "assumed_s", "unseen_s"), figures),
     **dict.fromkeys(("reason", "note", "actor"), texts),
     **dict.fromkeys(
-        ("grid_cell", "unit", "external_id", "recurrence_of", "model", "config", "judged"), st.none() | texts
+        (
+            *("grid_cell", "unit", "external_id", "recurrence_of", "model", "config", "judged"),
+            *("merged_into", "escalated_to", "silenced", "undoable"),
+        ),
+        st.none() | texts,
     ),
     title=st.builds(Text, texts, texts),
     state=st.sampled_from(CaseState),
-    cameras=st.lists(texts, min_size=1, max_size=3).map(tuple),
+    cameras=st.lists(texts, max_size=3).map(tuple),
     confidence=shares,
-    location=st.none() | st.tuples(st.integers(-180, 180).map(float), st.integers(-90, 90).map(float)),
+    location=locations,
+    origin=st.sampled_from(Origin),
+    reports=st.lists(reports, max_size=2).map(tuple),
+    escalation=st.integers(0, 5),
     present=st.booleans(),
     light=st.sampled_from(Light),
     stamps=st.dictionaries(st.sampled_from(STAMPS), instants, max_size=3),
@@ -92,6 +112,42 @@ cases = st.builds(
     evidence=st.lists(evidence, max_size=2).map(tuple),
     trial=st.booleans(),
     version=st.integers(0, 2**31),
+)
+commands = st.one_of(
+    st.builds(
+        Act,
+        **dict.fromkeys(("id", "case", "locality", "actor", "reason", "note"), texts),
+        **dict.fromkeys(("unit", "into", "into_locality"), st.none() | texts),
+        action=st.sampled_from(CaseAction),
+        at=instants,
+        until=st.none() | instants,
+        evidence=st.lists(evidence, max_size=2).map(tuple),
+    ),
+    st.builds(
+        Absorb,
+        **dict.fromkeys(("id", "case", "locality", "actor"), texts),
+        other=cases,
+        at=instants,
+        places=st.dictionaries(texts, texts, max_size=2),
+        undone=st.booleans(),
+    ),
+    st.builds(
+        Reported,
+        **dict.fromkeys(("id", "scene", "locality", "place", "actor"), texts),
+        location=locations,
+        grid_cell=st.none() | texts,
+        report=reports,
+        at=instants,
+        evidence=st.lists(evidence, max_size=2).map(tuple),
+        label=texts.filter(bool),
+        ended=st.booleans(),
+    ),
+    st.builds(LookAgain, texts, texts, texts, texts, texts, texts, instants, instants),
+    st.builds(Silenced, texts, silences, instants),
+    st.builds(Delivered, texts, texts, texts, texts, instants, instants, instants, st.none() | texts),
+    st.builds(Filmed, texts, texts, texts, texts, instants, instants, evidence, instants),
+    st.builds(Tick, texts, instants),
+    st.builds(Configured, texts, instants, texts),
 )
 case_events = st.builds(
     CaseEvent, texts, st.sampled_from(CaseEventType), cases, instants, st.none() | texts.filter(bool)
@@ -156,6 +212,29 @@ def an_act():
     return json.loads(
         write_command(Act("a1", "case-1", "cell:1", CaseAction.REJECT, "li", EIGHT, "no", "nothing there"))
     )
+
+
+def a_report():
+    report = {"id": "report-1", "origin": "hotline", "at": "2026-11-21T08:00:00.000Z", "words": "", "reference": None}
+    return {
+        "v": 1,
+        "kind": "reported",
+        "id": "report-1",
+        "at": "2026-11-21T08:00:01.000Z",
+        "scene": "illegal_parking",
+        "locality": "cell:530111001001003",
+        "place": "report/report-1",
+        "location": {"lon": 102.7, "lat": 25.0},
+        "grid_cell": None,
+        "report": report,
+        "actor": "platform",
+    }
+
+
+def test_a_report_says_by_itself_that_it_is_one_and_not_over():
+    command = read_command(dumps(a_report()))
+    assert isinstance(command, Reported)
+    assert (command.label, command.ended, command.evidence, command.report.location) == ("report", False, (), None)
 
 
 def a_delivery():
@@ -289,6 +368,10 @@ def test_the_message_says_expected_and_found():
         (an_act, "reason", 7),
         (an_act, "note", []),
         (a_delivery, "external_id", 7),
+        *((a_report, name, None) for name in ("scene", "locality", "place", "report", "actor")),
+        (a_report, "location", {"lon": 102.7}),
+        (a_report, "ended", 1),
+        (a_report, "label", 7),
     ],
 )
 def test_a_command_that_cannot_be_read_names_the_field(fields, name, value):
@@ -304,7 +387,6 @@ REQUIRED = ("id", "scene", "code", "title", "severity", "state", "cameras", "zon
     ("name", "value"),
     [
         *((name, None) for name in (*REQUIRED, "began_at", "confirmed_at", "filed_at", "light", "evidence", "version")),
-
         ("cameras", [7]),
         ("location", 7),
         ("location", {"lon": 1}),
@@ -365,7 +447,12 @@ anything = st.recursive(
 
 @given(value=anything, data=st.data())
 def test_no_value_of_any_field_makes_a_reader_fail_in_another_way(value, data):
-    for read, fields in ((read_detections, a_look()), (read_command, an_act()), (read_case_event, an_event())):
+    for read, fields in (
+        (read_detections, a_look()),
+        (read_command, an_act()),
+        (read_command, a_report()),
+        (read_case_event, an_event()),
+    ):
         inner = fields
         if "data" in fields and data.draw(st.booleans()):
             inner = fields["data"]
