@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import secrets
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Header, Query
@@ -28,7 +28,7 @@ router = APIRouter(tags=["silences"])
 
 OPERATORS_LONGEST = timedelta(hours=24)
 """Longer ones are made by engineers: nobody on shift then may know of them."""
-LONGEST = timedelta(days=92)
+LONGEST, AHEAD = timedelta(days=92), timedelta(days=366)
 _KEY = "silences"  # they concern the whole city: one key keeps them in order
 _EXAMPLE: dict[str, Any] = {
     "scene": "stall_spillover",
@@ -154,7 +154,9 @@ _ORDER = ("active", "pending", "expired")
 
 def _silence(asked: SilenceRequest, given: Parts, actor: Actor, now: datetime, *, key: str | None) -> Silence:
     """What is asked for. Raises Problem 422."""
-    since = max(now, asked.since or now)
+    since = now if asked.since is None else max(now, asked.since)
+    if since - now > AHEAD:
+        raise _invalid("since", f"a silence begins within {AHEAD.days} days")
     until = since + duration(asked.for_) if asked.for_ is not None else asked.until or since
     if until <= since:
         raise _invalid("until", "it ends before it begins, or has ended already")
@@ -169,8 +171,8 @@ def _silence(asked: SilenceRequest, given: Parts, actor: Actor, now: datetime, *
         id = hashlib.sha256(f"{actor.name}\0{key}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
     return Silence(
         id=f"silence-{id}",
-        since=since,
-        until=until,
+        since=since.astimezone(UTC),
+        until=until.astimezone(UTC),
         author=actor.name,
         reason=asked.reason,
         scene=asked.scene,
