@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 
+from citybrain.domain.camera import Camera
 from events_api.camera_overview import Known, Wanted, masked
 from events_api.cursors import camera_cursor, camera_place
 from events_api.parts import CaseViewer, Given, Viewer
@@ -64,9 +65,7 @@ def shown(known: Known) -> dict[str, Any]:
     return {
         "id": camera.id,
         "name": camera.name.as_dict(),
-        "location": None
-        if camera.location is None
-        else {"lon": camera.location[0], "lat": camera.location[1], "crs": "EPSG:4326"},
+        "location": location_of(camera),
         "grid_cell": camera.grid_cell,
         "zones": [
             {"id": zone.id, "kind": zone.kind.value, "polygon": [list(point) for point in zone.polygon.points]}
@@ -86,6 +85,11 @@ def shown(known: Known) -> dict[str, Any]:
         "counts": {name: count_of(known, name) for name in _COUNTS},
         "snapshot": f"/v1/cameras/{camera.id}/snapshot.jpg" if told.get("last_look_at") else None,
     }
+
+
+def location_of(camera: Camera) -> dict[str, Any] | None:
+    """Where it stands, as the API answers."""
+    return camera.location and {"lon": camera.location[0], "lat": camera.location[1], "crs": "EPSG:4326"}
 
 
 def count_of(known: Known, name: str) -> int:

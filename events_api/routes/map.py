@@ -10,6 +10,7 @@ from pydantic import Field
 
 from events_api.camera_overview import Known, Wanted
 from events_api.parts import Given, Viewer
+from events_api.routes.cameras import location_of
 from events_api.schemas import Answer, CameraStateName, Instant, Location, Text, answers
 
 router = APIRouter(tags=["map"])
@@ -95,9 +96,7 @@ def _camera(known: Known) -> dict[str, Any]:
     return {
         "id": camera.id,
         "name": camera.name.as_dict(),
-        "location": None
-        if camera.location is None
-        else {"lon": camera.location[0], "lat": camera.location[1], "crs": "EPSG:4326"},
+        "location": location_of(camera),
         "grid_cell": camera.grid_cell,
         "state": known.state,
         "reason": {"zh": known.reason_zh, "en": known.reason},

@@ -38,6 +38,15 @@ export function casePage(id) {
   return `/cases/${encoded(id)}`;
 }
 
+export function cameraPage(id) {
+  return `/wall/camera.html?${new URLSearchParams({ id })}`;
+}
+
+// The map with one thing in its middle: {camera} or {case}.
+export function mapPage(wanted) {
+  return `/wall/map.html?${new URLSearchParams(wanted)}`;
+}
+
 function encoded(id) {
   return id.split("/").map(encodeURIComponent).join("/");
 }

@@ -1,8 +1,8 @@
 // The page of one camera: what it sees now with its zones drawn, its cases, its states, what judges it.
 
-import { ApiProblem, casePage, get } from "/wall/api.js";
+import { ApiProblem, casePage, get, mapPage } from "/wall/api.js";
 import { camerasPath, followLive, Refresher, showPicture } from "/wall/live.js";
-import { acceptView, factsOf, mapAt, zonesOver } from "/wall/one_camera.js";
+import { acceptView, factsOf, zonesOver } from "/wall/one_camera.js";
 import { each, opened } from "/wall/opened.js";
 import { isEngineer } from "/wall/person.js";
 import { badge, isOpen, judged, light, since, trial } from "/wall/row.js";
@@ -118,7 +118,7 @@ function draw() {
   const part = (name, inside) => h("section", {}, h("h3", {}, t(name)), inside);
   $("camera").replaceChildren(
     h("div", {}, h("h2", {}, text(item.name) || item.id), stage,
-      h("p", { class: "under" }, how, taken, item.zones.length ? zones : null, h("a", { href: mapAt(id) }, t("camera.on_map")),
+      h("p", { class: "under" }, how, taken, item.zones.length ? zones : null, h("a", { href: mapPage({ camera: id }) }, t("camera.on_map")),
         isEngineer() ? h("a", { href: `/wall/zones.html?${new URLSearchParams({ camera: id })}` }, t("camera.edit_zones")) : null,
         isEngineer() ? acceptView(item, () => ($("said").textContent = t("camera.accepted"))) : null),
       part("camera.open_cases", open), part("camera.past_cases", past)),

@@ -1,6 +1,6 @@
 // What is known of one case, in pieces: the ten seconds, the facts, what was reported, before and after, what happened when.
 
-import { casePage } from "/wall/api.js";
+import { cameraPage, casePage, mapPage } from "/wall/api.js";
 import { age, clock, day, h, has, t, ticks } from "/wall/words.js";
 import { now } from "/wall/time.js";
 import { badge, isOpen } from "/wall/row.js";
@@ -24,9 +24,9 @@ export function facts(item, cameraName) {
   };
   const other = (id) => id && h("a", { href: casePage(id) }, id);
   const rows = [
-    ["camera", item.cameras.map(cameraName).join(" · ")],
+    ["camera", item.cameras.length && item.cameras.flatMap((id, index) => [index ? " · " : "", h("a", { href: cameraPage(id) }, cameraName(id))])],
     ["zone", item.zone], ["grid", item.grid_cell],
-    ["location", item.location && `${item.location.lon.toFixed(5)}, ${item.location.lat.toFixed(5)}`],
+    ["location", item.location && h("a", { href: mapPage({ case: item.id }) }, `${item.location.lon.toFixed(5)}, ${item.location.lat.toFixed(5)}`)],
     ["began", at(item.began_at)],
     ["held", item.cameras.length && t("held", { observed: age(item.observed_s), assumed: age(item.assumed_s), unseen: age(item.unseen_s) })],
     ["filed", at(item.filed_at)], ["warn", isOpen(item) && at(item.warn_at)],

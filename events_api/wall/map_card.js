@@ -1,14 +1,10 @@
 // What is pointed at, in a few words: a camera with its latest picture, a case, or all that stand at one spot.
 
-import { casePage } from "/wall/api.js";
+import { cameraPage, casePage } from "/wall/api.js";
 import { badge, light, since, trial } from "/wall/row.js";
 import { h, t, text } from "/wall/words.js";
 
 const MOST = 12;
-
-export function cameraPage(id) {
-  return `/wall/camera.html?${new URLSearchParams({ id })}`;
-}
 
 export class Card {
   constructor(node, { place }) {

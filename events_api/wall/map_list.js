@@ -1,7 +1,7 @@
 // What lies within the map's frame, as a list: for keys, for screen readers, and for whoever reads faster than they look.
 
-import { casePage } from "/wall/api.js";
-import { cameraPage, stateOf } from "/wall/map_card.js";
+import { cameraPage, casePage } from "/wall/api.js";
+import { stateOf } from "/wall/map_card.js";
 import { badge, light, since } from "/wall/row.js";
 import { h, t, text, ticks } from "/wall/words.js";
 

@@ -1,9 +1,8 @@
 // The mosaic: the latest pictures of chosen cameras, each with its age, its state and its open cases as a frame.
 
-import { casePage, get } from "/wall/api.js";
+import { cameraPage, casePage, get } from "/wall/api.js";
 import { Chooser, MOST } from "/wall/mosaic_chooser.js";
 import { Refresher, showPicture } from "/wall/live.js";
-import { cameraPage } from "/wall/map_card.js";
 import { OpenCases, worstLight } from "/wall/open_cases.js";
 import { each, opened } from "/wall/opened.js";
 import { now } from "/wall/time.js";

@@ -1,9 +1,8 @@
 // One camera: its latest picture with its zones, what is known of it, and what an engineer can do; for the table and its own page.
 
-import { ApiProblem } from "/wall/api.js";
+import { ApiProblem, cameraPage, mapPage } from "/wall/api.js";
 import { staleness, stateText } from "/wall/health_columns.js";
 import { camerasPath, Refresher, showPicture } from "/wall/live.js";
-import { cameraPage } from "/wall/map_card.js";
 import { isEngineer } from "/wall/person.js";
 import { now } from "/wall/time.js";
 import { age, day, h, svg, t, text, ticks } from "/wall/words.js";
@@ -64,13 +63,9 @@ export class OneCamera {
     this.doing.replaceChildren(...(isEngineer() ? [acceptView(item, this.onaccepted)] : []));
     return this.node.replaceChildren(
       h("h2", {}, text(item.name) || item.id), this.image, this.age,
-      h("nav", {}, h("a", { href: cameraPage(item.id) }, t("camera.page")), h("a", { href: mapAt(item.id) }, t("camera.on_map"))),
+      h("nav", {}, h("a", { href: cameraPage(item.id) }, t("camera.page")), h("a", { href: mapPage({ camera: item.id }) }, t("camera.on_map"))),
       this.doing, this.facts);
   }
-}
-
-export function mapAt(id) {
-  return `/wall/map.html?${new URLSearchParams({ camera: id })}`;
 }
 
 // What the camera shows now is its view: pressed twice, for its zones stay where they are in the picture.

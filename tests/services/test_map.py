@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ from selenium.webdriver.common.keys import Keys as Press
 from citybrain.domain.camera import Camera, Text
 from citybrain.domain.case import CaseEventType, CaseState, Light
 from citybrain.map_layer import MapFile
-from citybrain.wire import dumps
+from citybrain.wire import CASE_EVENTS, dumps
+from events_api.security import Role
 from tests.services.api_city import camera, case, event, serving
 from tests.services.wall_page import Wall, fresh
 
@@ -35,6 +37,8 @@ def at_map(city, browser):
     with serving(city.app(map_file=MapFile(DEMO))) as url:
 
         def opened(more: str = "") -> Wall:
+            while city.store.cursor() < city.bus.end(CASE_EVENTS):
+                city.pipeline.wait(timedelta(milliseconds=20))
             page = Wall(browser, url).opened(f"/wall/map.html{more}", ready="#link.live")
             page.until(f"{MARKS}.length > 0")
             return page
@@ -220,3 +224,40 @@ def test_a_whole_citys_cameras_and_cases_are_gathered_into_few_marks_and_none_is
     assert found["marks"] < 1_000
     assert (found["lon"], found["lat"]) == (pytest.approx(102.7411), pytest.approx(25.0142))
     assert (found["ring"], found["few"]) == (pytest.approx(11), 1)
+
+
+def test_a_lost_connection_shows_on_the_map_and_is_caught_up(city, browser):
+    city.beat("ingest")
+    app = {"map_file": MapFile(DEMO)}
+    with serving(city.app(**app)) as url:
+        page = Wall(browser, url).opened("/wall/map.html", ready="#link.live")
+        port = int(url.rpartition(":")[2])
+    page.until("!document.querySelector('#lost').hidden")
+    city.file(fresh(city, 1, evidence=()))
+    with serving(city.app(**app), port=port):
+        page.until("document.querySelector('#lost').hidden")
+        page.until(f"document.querySelector('#within a[data-id=\"{case(1).id}\"]')")
+        assert page.ask("window.neverReloaded")
+        browser.get("about:blank")
+
+
+def test_with_keys_the_map_asks_for_one(city, browser):
+    city.beat("ingest")
+    token = city.keys.add("li.wei", Role.VIEWER)
+    with serving(city.app()) as url:
+        page = Wall(browser, url).opened("/wall/map.html", ready="#link.live")
+        page.until("document.querySelector('#login[open]')")
+        assert page.ask(f"{MARKS}.length") == 0
+        page.press(token, Press.ENTER)
+        page.until(f"{MARKS}.length === 3")
+        browser.delete_all_cookies()
+        browser.get("about:blank")
+
+
+def test_a_case_leads_to_its_place_on_the_map_and_to_its_camera(city, at_map):
+    city.file(at(city, 1, 1))
+    page = at_map()
+    page.browser.get(f"{page.url}/cases/{case(1).id}")
+    page.until("document.querySelector('#case .facts')")
+    links = page.ask("[...document.querySelectorAll('#case .facts a')].map(each => each.getAttribute('href'))")
+    assert {"/wall/camera.html?id=gd-0002", f"/wall/map.html?case={case(1).id}"} <= set(links)

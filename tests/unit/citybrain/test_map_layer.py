@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
-from citybrain import map_layer
+from citybrain import assembly, map_layer
 from citybrain.map_layer import NO_LAYER, MapFile, load
 
 LINE = {"type": "LineString", "coordinates": [[102.70000049, 25.0, 1890.0], [102.8, 25.0]]}
 DEMO = Path(__file__).parents[3] / "configs" / "demo"
+GOOD = Path(__file__).parents[2] / "configs" / "folders" / "good"
 
 
 def feature(geometry=LINE, **properties):
@@ -121,3 +123,14 @@ def test_the_demo_city_has_a_map_around_its_cameras():
     assert faults == []
     kinds = {each["properties"]["kind"] for each in json.loads(layer.content)["features"]}
     assert kinds == set(map_layer.KINDS)
+
+
+def test_check_tells_of_a_faulty_map_with_everything_else(tmp_path):
+    folder = tmp_path / "city"
+    shutil.copytree(GOOD, folder)
+    written(folder, feature(kind="motorway"))
+    _, faults = assembly.read(folder)
+    assert [str(fault).removeprefix(f"{folder}/") for fault in faults] == [
+        "map.geojson: features[0].properties.kind: 'motorway' is not drawn. Known: boundary, building, green, place, rail,"
+        " road, street, water."
+    ]
