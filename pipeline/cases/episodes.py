@@ -20,7 +20,7 @@ from pipeline.cases.records import (
     tell,
     with_evidence,
 )
-from pipeline.cases.verification import answered, settled
+from pipeline.cases.verification import answered, asked_anew, settled
 from pipeline.city import City, unwatched
 from pipeline.dispatch import decide
 from pipeline.grouping import CaseRecord, Sighting, metres_from, recurred, same_problem, same_spot
@@ -177,7 +177,7 @@ def _merged(record: CaseRecord, change: EpisodeChange) -> tuple[CaseRecord, list
         reason=again if case.cameras else "seen by a camera too",
     )
     record = replace(record, sightings={**record.sightings, change.place: sighting_of(change)})
-    return tell(record, after, CaseEventType.MERGED, change.at)
+    return tell(asked_anew(record, change.at), after, CaseEventType.MERGED, change.at)
 
 
 def _changed(record: CaseRecord, sighting: Sighting, change: EpisodeChange) -> tuple[CaseRecord, list[Told]]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from citybrain.domain.case import Case, CaseEventType
 from citybrain.domain.command import Absorb
 from pipeline.cases.records import LocalityState, Told, put, remembering, tell, with_evidence
+from pipeline.cases.verification import asked_anew
 from pipeline.grouping import CaseRecord
 from pipeline.loop import Absorbed
 
@@ -61,7 +62,7 @@ def _absorbed(record: CaseRecord, command: Absorb) -> tuple[CaseRecord, list[Tol
     )
     done = remembering(record.done, command.id)
     record = replace(record, done=done, undo=None, absorbed=(*record.absorbed, came))
-    return tell(record, after, CaseEventType.MERGED, command.at, cause=command.id)
+    return tell(asked_anew(record, command.at), after, CaseEventType.MERGED, command.at, cause=command.id)
 
 
 def _returned(state: LocalityState, index: int, command: Absorb) -> tuple[LocalityState, list[Told], str]:

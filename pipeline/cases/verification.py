@@ -31,6 +31,11 @@ def asked(record: CaseRecord, at: datetime) -> CaseRecord:
     return replace(record, verification=Verification(at, at, places) if places else None)
 
 
+def asked_anew(record: CaseRecord, at: datetime) -> CaseRecord:
+    """The record after one more place became part of it: while it is verified, all are asked once more, that one too."""
+    return asked(record, at) if record.case.state is CaseState.VERIFYING else record
+
+
 def ask_again(state: LocalityState, *, key: str, at: datetime, city: City) -> tuple[LocalityState, list[Told]]:
     """The locality, whose key this is, after time went by: who has not answered is asked again, who cannot any more is not."""
     told: list[Told] = []

@@ -107,6 +107,17 @@ def test_a_camera_that_still_had_it_open_and_goes_blind_is_not_waited_for_either
     assert told[-2:] == ["verified", "closed"]
 
 
+def test_what_is_back_while_it_is_verified_is_asked_about_with_all_the_others(corner):
+    corner.sees(gone())
+    assert corner.sees(change(began=ASKED + 20, at=ASKED + 50, shared_place="corner")) == ["merged"]
+    assert corner.sees(gone("gd-2/kerb/x", at=ASKED + 60)) == [], "that was asked before"
+    (record,) = corner.state.records
+    assert sorted(record.verification.waiting) == ["gd-1/kerb/one", "gd-2/kerb/x"]
+    assert record.verification.asked_at == START + (ASKED + 50) * SECOND
+    told = corner.sees(answer(KIND.STILL_THERE, asked=ASKED + 50, at=ASKED + 80))
+    assert (told, corner.case.state) == (["status"], CaseState.HANDLING)
+
+
 def test_a_camera_that_was_removed_is_not_waited_for(corner):
     corner.sees(gone())
     corner.town = city([scene()], [camera("gd-1", place="corner")])
