@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 
 
-def start_logging(process: str, *, level: int = logging.INFO) -> None:
-    """Write logs to stderr as `time level process module: message`."""
+def start_logging(process: str, *, level: int | None = None) -> None:
+    """Write logs to stderr as `time level process module: message`. Without a level `CITYBRAIN_LOG` says it, else INFO."""
+    asked = logging.getLevelNamesMapping().get(os.environ.get("CITYBRAIN_LOG", "").upper(), logging.INFO)
     form = logging.Formatter(
         f"%(asctime)s %(levelname)-7s {process:<10} %(name)s: %(message)s", datefmt="%Y-%m-%dT%H:%M:%S%z"
     )
@@ -15,6 +17,6 @@ def start_logging(process: str, *, level: int = logging.INFO) -> None:
     handler.setFormatter(form)
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(level)
+    root.setLevel(asked if level is None else level)
     for noisy in ("httpx", "httpcore", "uvicorn.access", "libav"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
@@ -182,12 +183,12 @@ def filter_fields(wanted: EventFilter) -> dict[str, Any]:
 
 
 def shown(subscription: Subscription, standing: Standing, *, end: int, lag_s: float) -> dict[str, Any]:
-    """A subscription as the API shows it: its secret masked."""
+    """A subscription as the API shows it: its secret masked, and what its URL's query says: many receivers have a token there."""
     return {
         "id": subscription.id,
         "name": subscription.name,
         "owner": subscription.owner,
-        "url": subscription.url,
+        "url": _shown_url(subscription.url),
         "filter": filter_fields(subscription.filter),
         "state": "active" if subscription.paused_at is None else "paused",
         "paused_at": None if subscription.paused_at is None else iso(subscription.paused_at),
@@ -206,6 +207,10 @@ def shown(subscription: Subscription, standing: Standing, *, end: int, lag_s: fl
         "previous_until": None if subscription.previous_until is None else iso(subscription.previous_until),
         "created_at": iso(subscription.created_at),
     }
+
+
+def _shown_url(url: str) -> str:
+    return re.sub(r"(?<==)[^&#]+", "***", url) if "?" in url else url
 
 
 def shown_delivery(delivery: Delivery) -> dict[str, Any]:

@@ -86,3 +86,14 @@ def test_the_wall_fetches_from_its_own_server_only():
 )
 def test_a_percentile_is_a_value_that_was_measured(values, share, expected):
     assert percentile(values, share) == expected
+
+
+def test_every_word_of_the_audit_trail_is_told_and_none_is_told_for_nothing():
+    code = "".join(
+        path.read_text() for path in [*(ROOT / "events_api").rglob("*.py"), ROOT / "citybrain" / "commands_safety.py"]
+    )
+    nouns = "case|camera|dead-letter|dispatch|evidence|key|photo|report|silence|subscription|zones"
+    said = set(re.findall(rf'"((?:{nouns})\.[a-z-]+)"', code)) - {"evidence.zip", "case.html", "camera.html"}
+    rows = (ROOT / "docs" / "safety.md").read_text().partition("## The audit trail")[2].partition("\n## ")[0]
+    told = set(re.findall(r"`([a-z-]+\.[a-z-]+)`", rows)) - {"audit.db"}
+    assert said == told
