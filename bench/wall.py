@@ -164,7 +164,8 @@ def _serving(folder: Path) -> Iterator[str]:
 @contextmanager
 def _clients(url: str) -> Iterator[dict[str, Any]]:
     """The other walls; what they had is there once they are gone."""
-    command = [sys.executable, "-m", "bench.wall_clients", url, str(WALLS - 1)]
+    host, _, port = url.removeprefix("http://").partition(":")
+    command = [sys.executable, "-m", "bench.wall_clients", host, port, str(WALLS - 1)]
     told: dict[str, Any] = {}
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None

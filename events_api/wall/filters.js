@@ -31,7 +31,7 @@ export class Filters {
   async learn() {
     const [scenes, areas] = await Promise.all([get("/v1/scenes"), get("/v1/areas").catch(() => ({ items: [] }))]);
     this.scenes = scenes.items;
-    this.areas = flat(areas.items);
+    this.areas = areas.items.filter((each) => each.level !== "cell"); // a city has thousands of cells
   }
 
   // What GET /v1/cases is asked.
@@ -143,11 +143,6 @@ export function inAddress() {
     ...WHATEVER, open: asked.get("open") !== "false", area: asked.get("area") ?? "", q: asked.get("q") ?? "",
     ...Object.fromEntries(Object.keys(MANY).map((name) => [name, asked.getAll(name)])),
   };
-}
-
-// The tree as a list, as far as a person chooses from it: a city has thousands of cells.
-function flat(areas, depth = 0) {
-  return areas.filter((each) => each.level !== "cell").flatMap((each) => [{ ...each, depth }, ...flat(each.areas, depth + 1)]);
 }
 
 function toggled(among, each) {

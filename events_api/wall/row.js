@@ -15,7 +15,7 @@ export function caseRow(item, { place, chosen, onchoose }) {
     h("div", { class: "what" },
       h("p", { class: "title" }, light(item), text(item.title), trial(item)),
       h("p", { class: "place" }, place(item), h("small", {}, item.grid_cell ?? "")),
-      h("p", { class: "state" }, badge(item), judged(item), seen(item), again(item)),
+      h("p", { class: "state" }, badge(item), judged(item), seen(item), again(item), silent(item)),
     ),
     h("div", { class: "when" },
       ticks(h("time", { datetime: item.filed_at, title: new Date(item.filed_at).toLocaleString() }), () => since(item.filed_at)),
@@ -78,6 +78,11 @@ export function trial(item) {
 
 function again(item) {
   return item.recurrence_of ? h("span", { class: "again" }, t("recurrence")) : null;
+}
+
+// Filed and shown, and nobody was told.
+function silent(item) {
+  return item.silenced ? h("span", { class: "silent" }, t("silenced")) : null;
 }
 
 // "We could not look" and "we looked, it is gone" are two things.

@@ -118,6 +118,17 @@ def test_the_page_follows_its_case_and_acts_on_it(city, at):
     assert page.ask("window.neverReloaded")
 
 
+def test_the_page_has_a_second_address_for_those_who_write_links_by_hand(city, at):
+    told = fresh(city, 1, ago=30, silenced="silence-1")
+    city.file(told)
+    page = at(told.id)
+    page.opened(f"/wall/case.html?id={told.id}", ready="#case[data-version]")
+    assert "Illegal parking" in page.text("#case h2")
+    page.opened()
+    page.see(told.id)
+    assert "silenced" in page.text(".row .state")
+
+
 def test_a_case_that_is_not_there_is_said_to_be_not_there(at):
     assert "There is no case nowhere/at all" in at("nowhere/at%20all").text("#case")
 

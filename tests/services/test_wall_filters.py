@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from citybrain.domain.area import Area
+from citybrain.domain.camera import Text
 from citybrain.domain.case import CaseState
-from tests.services.api_city import case, serving
+from tests.services.api_city import SCENES, case, serving
 from tests.services.wall_page import Wall, fresh
 
 
@@ -40,7 +42,9 @@ def test_state_severity_area_and_words_restrict_as_the_server_does(city, wall):
     wall.click("[data-filter=severity-high]")
     wall.lists(1)
     wall.click("[data-filter=severity-high]")
+    wall.lists(3)
     wall.click("[data-filter=state-closed]")
+    wall.see(case(4).id)
     wall.lists(1)
     assert wall.rows() == [case(4).id]
     city.file(fresh(city, 5), fresh(city, 6, state=CaseState.CLOSED))
@@ -62,4 +66,25 @@ def test_a_filter_is_a_link_and_is_kept_for_the_person(city, browser):
         wall.opened()
         wall.lists(1)
         assert "scene=fire_risk" in wall.ask("location.search")
+        browser.get("about:blank")
+
+
+def test_an_area_of_the_city_is_chosen_by_its_name(city, browser):
+    street = Area("530111002", Text("矣六街道", "Yiliu street"), "street")
+    district = Area("530111", Text("官渡区", "Guandu district"), "district", areas=(street,))
+    inside = fresh(city, 1, grid_cell="530111002001001")
+    city.file(inside, fresh(city, 2))
+    app = city.app()
+    app.state.parts.registry.adopt(city.cameras, SCENES, areas=[district])
+    with serving(app) as url:
+        wall = Wall(browser, url).opened()
+        wall.lists(2)
+        wall.press("f")
+        wall.until("document.querySelectorAll('select[data-filter=area] option').length === 3")
+        assert "Yiliu street" in wall.text("select[data-filter=area]")
+        chooser = "document.querySelector('select[data-filter=area]')"
+        wall.do(f"{chooser}.value = '530111002'; {chooser}.dispatchEvent(new Event('change'))")
+        wall.lists(1)
+        assert wall.rows() == [inside.id]
+        assert "area=530111002" in wall.ask("location.search")
         browser.get("about:blank")
