@@ -7,7 +7,7 @@ from dataclasses import replace
 from citybrain.domain.case import ALLOWED, Case, CaseAction, CaseEventType, CaseState
 from citybrain.domain.command import Act
 from pipeline.areas import next_level
-from pipeline.cases.deadlines import deferred, extended, light_at, resumed
+from pipeline.cases.deadlines import begun_anew, deferred, extended, light_at, resumed
 from pipeline.cases.merging import mismatch
 from pipeline.cases.records import LocalityState, Told, put, remembering, tell, with_evidence
 from pipeline.cases.verification import asked
@@ -117,7 +117,7 @@ def _moved(record: CaseRecord, command: Act, city: City) -> CaseRecord:
             case = replace(case, state=CaseState.CLOSED, closed_at=at, merged_into=command.into, reason=reason)
             return replace(record, case=case, into_locality=command.into_locality)
         case CaseAction.REOPEN:
-            return _reopened(record)
+            return begun_anew(_reopened(record), at, city)
         case CaseAction.EXTEND if command.until is not None:
             record = extended(record, command.until, city)
             return replace(record, case=replace(record.case, light=light_at(record.case, at)))
@@ -173,6 +173,8 @@ def _reopened(record: CaseRecord) -> CaseRecord:
         arrived_at=None,
         done_at=None,
         verified_at=None,
+        escalation=0,
+        escalated_to=None,
     )
     return replace(record, case=case, rejected_at=None, into_locality=None)
 

@@ -60,10 +60,13 @@ def resumed(record: CaseRecord, at: datetime, city: City) -> CaseRecord:
 
 
 def begun_anew(record: CaseRecord, at: datetime, city: City) -> CaseRecord:
-    """The case with all its time from now on."""
+    """The case with all its time from now on. One stored before its time was known goes on with what it has."""
     pace = record.pace
+    if not pace.allowed:
+        return record
     due_at = pace.after(at, pace.allowed, city.calendar)
     case = replace(record.case, due_at=due_at, warn_at=pace.warn_at(at, due_at, city.calendar))
+    case = replace(case, light=light_at(case, at))
     return replace(record, case=case, pace=replace(pace, escalate_at=due_at))
 
 
@@ -78,5 +81,5 @@ def escalated(record: CaseRecord, at: datetime, city: City) -> CaseRecord | None
     case = replace(
         case, escalation=case.escalation + 1, escalated_to=told, reason=TIME_RAN_OUT, note="", actor="citybrain"
     )
-    next_at = pace.after(pace.escalate_at, pace.every, city.calendar)
+    next_at = pace.after(pace.escalate_at, pace.every, city.calendar) if pace.every else None
     return replace(record, case=case, pace=replace(pace, escalate_at=next_at))

@@ -21,6 +21,7 @@ from pipeline.cases.deadlines import light_at
 from pipeline.cases.episodes import advance_episode
 from pipeline.codes import Allowed
 from pipeline.flow import Pipeline
+from pipeline.pace import Pace
 from pipeline.routes import Routes
 from pipeline.runners.memory import HeldStates
 from pipeline.state import read_locality, read_silences, write_locality, write_silences
@@ -262,6 +263,33 @@ def test_the_lowest_area_that_names_a_unit_for_the_scene_has_it_unless_a_route_d
     corner = Corner(areas=AREAS, routes=Routes.model_validate({"routes": [{"unit": "patrol"}]}))
     corner.sees(EIGHT)
     assert corner.case.unit == "patrol"
+
+
+def test_a_reopened_case_has_all_its_time_and_begins_at_the_lowest_level_again():
+    corner = Corner(areas=AREAS)
+    corner.sees(EIGHT)
+    corner.ticks(EIGHT + 3 * HOUR + SECOND)
+    corner.acts("close", EIGHT + 4 * HOUR)
+    corner.acts("reopen", EIGHT + 9 * DAY, reason="not_gone")
+    case = corner.case
+    assert (case.due_at, case.light) == (EIGHT + 9 * DAY + 2 * HOUR, Light.GREEN)
+    assert (case.escalation, case.escalated_to) == (0, None)
+    assert corner.ticks(EIGHT + 9 * DAY + HOUR) == []
+    corner.ticks(EIGHT + 9 * DAY + 2 * HOUR + SECOND)
+    assert corner.case.escalated_to == "cell"
+
+
+def test_a_case_stored_before_its_time_was_known_keeps_what_it_has():
+    corner = Corner(areas=AREAS)
+    corner.sees(EIGHT)
+    state = corner.states.locality(PLACE)
+    corner.states.held[PLACE] = replace(state, records=[replace(each, pace=Pace()) for each in state.records])
+    corner.acts("close", EIGHT + HOUR)
+    corner.acts("reopen", EIGHT + 9 * DAY, reason="not_gone")
+    assert corner.case.due_at == EIGHT + 2 * HOUR
+    assert corner.ticks(EIGHT + 9 * DAY + HOUR) == ["status"]
+    corner.acts("extend", EIGHT + 10 * DAY, until=EIGHT + 11 * DAY, reason="parts are ordered")
+    assert corner.ticks(EIGHT + 12 * DAY) == ["escalated"]
 
 
 # -- deferred -------------------------------------------------------------------------------------------------------------
