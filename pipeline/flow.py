@@ -68,8 +68,8 @@ class SetAside:
 class Effects:
     """What a step asks its runner to commit together.
 
-    `asks` are commands of the pipeline to itself and to ingest. A runner applies them before the next message, and puts them
-    on the bus in the same commit; applied once more from there, they change nothing.
+    `asks` are commands of the pipeline to itself and to ingest. A runner applies them before the next message, puts them on
+    the bus in the same commit, and passes them over when they come by.
     """
 
     cameras: dict[str, CameraState] = field(default_factory=dict)

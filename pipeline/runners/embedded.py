@@ -27,7 +27,7 @@ from citybrain.delivery.outbox import SCHEMA as OUTBOX
 from citybrain.delivery.outbox import Outbox
 from citybrain.delivery.sender import Sender
 from citybrain.domain.case import CaseEvent
-from citybrain.domain.command import Configured, Delivered, LookAgain, Tick
+from citybrain.domain.command import Configured, Delivered, Tick
 from citybrain.errors import Permanent, Transient
 from citybrain.evidence.seals import Seals
 from citybrain.evidence.signer import Signer
@@ -63,6 +63,8 @@ CREATE TABLE IF NOT EXISTS set_aside (
 );
 """
 READER = "pipeline"
+_APPLIED = "applied"
+"""The key of commands that the pipeline gave itself."""
 _BATCH = 500
 _SLOWEST_BEAT = timedelta(seconds=5)
 _IDLE = 0.02  # s; asking whether anyone has written costs some microseconds
@@ -182,6 +184,8 @@ class Embedded:
     # -- one message ------------------------------------------------------------------------------------------------
 
     def _apply(self, message: Message, changed: Effects) -> None:
+        if message.topic == COMMANDS and message.key == _APPLIED:
+            return  # in the commit that put it there: what was refused then must not be done now
         for effects in self._steps(message):
             self._follow(message, effects, changed)
 
@@ -206,9 +210,8 @@ class Embedded:
                 for endpoint in self._endpoints:
                     outgoing = Outgoing(told.event.id, endpoint, told.event.case.id, body)
                     self.outbox.put(outgoing, at=self._clock.now())
-        for ask in effects.asks:  # applied already, and harmless once more: ingest reads there what it is asked
-            key = ask.camera if isinstance(ask, LookAgain) else ask.locality
-            append(self._connection, COMMANDS, key, write_command(ask), at=self._clock.now())
+        for ask in effects.asks:  # for ingest, which reads there what it is asked; here it is applied
+            append(self._connection, COMMANDS, _APPLIED, write_command(ask), at=self._clock.now())
         for aside in effects.set_aside:
             self._keep_aside(message, aside)
 

@@ -240,7 +240,7 @@ def test_a_merge_into_a_case_that_was_closed_meanwhile_is_taken_back():
 # -- whatever happens -------------------------------------------------------------------------------------------------
 
 # A day that fails is made smaller for minutes, and says little more then.
-MANY = settings(max_examples=30, deadline=None, phases=(Phase.explicit, Phase.generate))
+MANY = settings(max_examples=20, deadline=None, phases=(Phase.explicit, Phase.generate))
 _STATES_AFTER = {
     "filed": {CaseState.FILED},
     "rejected": {CaseState.REJECTED},
