@@ -25,6 +25,7 @@ NAMES = (
     "peers",
     "quality",
     "stories",
+    "streams",
     "wall",
     "windows",
 )

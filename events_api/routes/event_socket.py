@@ -75,19 +75,18 @@ async def _hand_on(socket: WebSocket, place: Following) -> None:
     try:
         await _send(socket, f'{{"cursor":"{place.cursor}"}}')
         async for batch in place.batches(gone):
-            for event in batch:
-                await _send(socket, f'{{"cursor":"{event.cursor}","event":{event.raw}}}')
-            if not batch:
-                await _send(socket, f'{{"cursor":"{place.cursor}"}}')
+            said = [f'{{"cursor":"{event.cursor}","event":{event.raw}}}' for event in batch]
+            await _send(socket, *(said or [f'{{"cursor":"{place.cursor}"}}']))
         if gone.done():
             raise WebSocketDisconnect
     finally:
         gone.cancel()
 
 
-async def _send(socket: WebSocket, text: str) -> None:
+async def _send(socket: WebSocket, *messages: str) -> None:
     async with asyncio.timeout(following.STALLED_S):
-        await socket.send_text(text)
+        for text in messages:
+            await socket.send_text(text)
 
 
 async def _disconnected(socket: WebSocket) -> None:

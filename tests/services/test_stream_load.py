@@ -36,7 +36,7 @@ def read_all(readers: list[Reader], count: int) -> None:
         while selector.get_map():
             assert time.monotonic() < until, f"{len(selector.get_map())} of {len(readers)} clients lack events"
             for key, _ in selector.select(timeout=1):
-                arrived = key.fileobj.recv(1 << 16)
+                arrived = key.data.socket.recv(1 << 16)
                 assert arrived, "a stream ended"
                 key.data.raw += arrived
                 if key.data.raw.count(mark[type(key.data)]) >= count and len(key.data.events()[0]) >= count:
@@ -75,7 +75,8 @@ def resumed(slow: Reader, url: str, count: int) -> list[str]:
         pass
     seen, last = slow.events()
     assert len(seen) < count, "it was let go before it had everything"
-    again = type(slow)(url, last=last or "0")
+    kind: type[EventStreamReader | EventSocketReader] = type(slow)  # type: ignore[assignment]  # there are these two
+    again = kind(url, last=last or "0")
     seen = seen + again.wait_for(count - len(seen))
     again.close()
     return seen

@@ -368,7 +368,7 @@ def test_a_url_allowed_once_is_judged_anew_at_each_post(city):
 
 
 def test_engineers_manage_all_platforms_their_own_and_nobody_else_any(city):
-    tokens = {role: city.keys.add(f"the-{role.value}", role) for role in Role if role is not Role.FIELD}
+    tokens: dict[str, str] = {role: city.keys.add(f"the-{role.value}", role) for role in Role if role is not Role.FIELD}
     tokens["other"] = city.keys.add("other-platform", Role.PLATFORM)
     with receiving() as receiver, api(city) as http:
 
