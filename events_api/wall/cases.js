@@ -95,10 +95,10 @@ export class CaseList {
     return this.order[Math.min(this.order.length - 1, Math.max(0, at + by))] ?? null;
   }
 
+  // Before the newest is chosen, which draws it.
   toTop() {
     this.slack = this.shift = 0;
     this.node.scrollTop = 0;
-    this.render();
   }
 
   // -- inside --------------------------------------------------------------------------------------------------------

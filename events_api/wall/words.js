@@ -53,17 +53,23 @@ export function age(seconds) {
   return t("age.d", { n: Math.round(m / 1440) });
 }
 
+// Made once each: a format is dear to make, and a wall tells the time all night.
+const formats = new Map();
+function written(at, options) {
+  const key = `${language} ${Object.keys(options)}`;
+  if (!formats.has(key)) formats.set(key, new Intl.DateTimeFormat(language === "zh" ? "zh-CN" : "en-GB", { ...options, hourCycle: "h23" }));
+  return formats.get(key).format(new Date(at));
+}
+
 export function clock(at, seconds = true) {
-  return new Date(at).toLocaleTimeString(language === "zh" ? "zh-CN" : "en-GB", {
-    hour: "2-digit", minute: "2-digit", ...(seconds && { second: "2-digit" }), hour12: false,
-  });
+  return written(at, { hour: "2-digit", minute: "2-digit", ...(seconds && { second: "2-digit" }) });
 }
 
 export function day(at) {
   const then = new Date(at);
   const time = clock(at);
   if (then.toDateString() === new Date(now()).toDateString()) return time;
-  return `${then.toLocaleDateString(language === "zh" ? "zh-CN" : "en-GB", { month: "2-digit", day: "2-digit" })} ${time}`;
+  return `${written(then, { month: "2-digit", day: "2-digit" })} ${time}`;
 }
 
 // h("li", {class: "row", onclick: f}, "text", node): properties starting with "on" are listeners, the rest attributes.
