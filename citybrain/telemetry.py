@@ -18,5 +18,6 @@ def start_logging(process: str, *, level: int | None = None) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(asked if level is None else level)
-    for noisy in ("httpx", "httpcore", "uvicorn.access", "libav"):
+    # What these say below a warning is of no use here, and holds addresses and headers as they were sent: keys among them.
+    for noisy in ("httpx", "httpcore", "libav", "urllib3", "uvicorn.access", "uvicorn.error", "websockets"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
