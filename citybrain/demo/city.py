@@ -19,7 +19,7 @@ from citybrain.supervisor import citybrain
 
 CONFIG = Path(__file__).parents[2] / "configs" / "demo"
 USER = "demo"
-COURSE = ("accepted=2s", "handling=10s", "arrived=25s", "done=2m30s", "traffic_order:done=40s")
+COURSE = ("accepted=2s", "handling=10s", "arrived=25s", "done=2m", "traffic_order:done=40s")
 """What units do with a case: most say that it is done when it is gone; who removes cars says so too early, and then again."""
 
 
