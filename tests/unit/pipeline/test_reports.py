@@ -277,6 +277,29 @@ def test_a_sensor_that_says_that_it_is_over_clears_its_case(cell):
     assert cell.case.present
 
 
+def test_a_sensor_that_comes_back_after_its_case_was_closed_clears_the_new_one(cell):
+    cell.hears(sensed(), sensed(at=60, ended=True))
+    cell.acts("close", at=90)
+    assert cell.hears(sensed(2, at=600), sensed(2, at=700, ended=True)) == ["filed", "cleared"]
+    assert not cell.case.present
+
+
+def test_a_sensor_sees_what_no_camera_can_see_any_more(cell):
+    flood = {"scene": "waterlogging", "place": "road"}
+    cell.hears(seen(**flood), seen(ChangeKind.UNSEEN, at=400, **flood))
+    assert cell.case.unseen_since is not None
+    cell.hears(sensed(at=500))
+    assert cell.case.unseen_since is None
+
+
+def test_water_at_one_shared_place_is_one_case_however_far_its_ends_are(cell):
+    square = {"locality": "place:square"}
+    flood = replace(seen(scene="waterlogging", place="road", ground=HERE), **square)
+    report = replace(said(at=400, where=north(90), scene="waterlogging"), **square)
+    assert cell.hears(flood, report) == ["filed", "merged"]
+    assert Cell().hears(report, flood) == ["filed", "merged"]
+
+
 def test_a_sensor_that_was_never_on_ends_nothing(cell):
     before = cell.state
     assert cell.hears(sensed(ended=True)) == []
