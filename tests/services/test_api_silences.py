@@ -9,15 +9,18 @@ from datetime import timedelta, timezone
 import httpx
 import pytest
 
-from citybrain.clock import SystemClock, iso
+from citybrain.clock import ManualClock, SystemClock, iso
 from citybrain.domain.area import Area
 from citybrain.domain.camera import Text
 from citybrain.domain.case import CaseEventType, CaseState, Light
 from citybrain.domain.command import Silence, Silenced
-from citybrain.wire import COMMANDS, read_command
+from citybrain.wire import COMMANDS, DETECTIONS, read_command
 from events_api.audit import AuditTrail
 from events_api.problems import KINDS
 from events_api.security import Role
+from pipeline.flow import Pipeline
+from pipeline.runners.embedded import Embedded
+from tests.flows import street
 from tests.services.api_city import City, case, event, serving
 
 HOUR = timedelta(hours=1)
@@ -294,3 +297,35 @@ def test_a_silence_that_was_to_begin_long_ago_begins_now(city, http):
     assert made.json()["state"] == "active"
     (command,) = asked(city)
     assert command.silence.since == command.at
+
+
+# -- with the pipeline on the other side of the bus -----------------------------------------------------------------------
+
+
+def test_what_is_silenced_here_is_held_back_there_and_told_when_it_is_ended_here(tmp_path):
+    clock = ManualClock(street.START)
+    city = City(tmp_path, clock=clock)
+    desk = {"desk": None}  # nobody sends anything: what would be sent is counted
+    pipeline = Embedded(tmp_path / "citybrain.db", Pipeline(street.city()), clock=clock, notifiers=desk)
+    looks = street.Street([street.Thing(street.A, 10)]).looks(every=10, until=600)
+    with serving(city.app()) as url, httpx.Client(base_url=url, timeout=20) as http:
+        made = http.post("/v1/silences", json=ALL | {"scene": "illegal_parking"}).json()
+        for value in street.messages(looks):
+            city.pipeline.publish(DETECTIONS, "gd-1", value)
+        while pipeline.catch_up():
+            pass
+        wait(lambda: listed(http)[0]["holding"] == 1)
+        (case,) = http.get("/v1/cases", params={"silence": made["id"]}).json()["items"]
+        assert (case["silenced"], case["state"], case["reason"]) == (made["id"], "filed", "silenced")
+        assert pipeline.figures()["outbox"]["waiting"] == 0
+        clock.advance(timedelta(minutes=10))
+        http.delete(f"/v1/silences/{made['id']}")
+        while pipeline.catch_up():
+            pass
+        wait(lambda: listed(http)[0]["holding"] == 0)
+        case = http.get(f"/v1/cases/{case['id']}").json()
+        assert (case["silenced"], case["reason"]) == (None, "silence over")
+        assert case["stamps"]["released"] == iso(clock.now())
+        assert pipeline.figures()["outbox"]["waiting"] == 1
+    pipeline.close()
+    city.close()
