@@ -147,7 +147,7 @@ class ConfiguredZones:
         neither a scene's tests nor a model's weights are run again."""
         with tempfile.TemporaryDirectory(prefix="citybrain-zones-") as name:
             copy = Path(name).resolve() / self._folder.name
-            _mirror(self._folder, copy, {path: arriving})
+            _mirror(self._folder, copy, path, arriving)
             configuration, faults = self._read(copy)
             if configuration is None:
                 raise Faulty([str(_moved(each, copy, self._folder)) for each in faults])
@@ -200,14 +200,16 @@ def _carried_over(was: Mapping[str, Any], drawn: DrawnZone) -> list[list[float]]
     return [[round(lon, _GROUND_DECIMALS), round(lat, _GROUND_DECIMALS)] for lon, lat in ground]
 
 
-def _mirror(folder: Path, copy: Path, instead: Mapping[Path, Path]) -> None:
-    """The folder's tree, its files as links to what they are, or to what is read instead of them."""
-    for where, _, names in os.walk(folder, followlinks=True):
-        beside = copy / Path(where).relative_to(folder)
-        beside.mkdir(parents=True)
-        for name in names:
-            path = Path(where) / name
-            (beside / name).symlink_to(instead.get(path, path))
+def _mirror(folder: Path, copy: Path, path: Path, arriving: Path) -> None:
+    """The folder's tree, its files as links to what they are, `path` (by whatever name) to what is arriving. A folder that is
+    itself a link stays one, unless `path` lies in it: links may lead in a circle."""
+    copy.mkdir(parents=True)
+    target = path.resolve()
+    for each in folder.iterdir():
+        if each.is_dir() and (path.is_relative_to(each) or not each.is_symlink()):
+            _mirror(each, copy / each.name, path, arriving)
+        else:
+            (copy / each.name).symlink_to(arriving if each.resolve() == target else each)
 
 
 def _moved(fault: Fault, copy: Path, folder: Path) -> Fault:

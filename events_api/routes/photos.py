@@ -15,7 +15,8 @@ from pydantic import AwareDatetime, Field
 from citybrain.clock import iso
 from citybrain.errors import Transient, Unreadable
 from citybrain.evidence.photo import Photo, photo
-from events_api.parts import Given, Parts, audit, needs
+from events_api.limits import Limited
+from events_api.parts import Given, Parts, audit, limit, needs
 from events_api.problems import Problem
 from events_api.schemas import PROBLEM, Answer, Instant
 from events_api.security import Actor, Role
@@ -56,7 +57,7 @@ class StoredPhoto(Answer):
 
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     201: {"model": StoredPhoto},
-    **dict.fromkeys((413, 415, 422, 507), PROBLEM),
+    **dict.fromkeys((413, 415, 422, 429, 507), PROBLEM),
 }
 
 
@@ -72,6 +73,7 @@ async def take(
     """Keep a photograph (JPEG or PNG, 4 MiB, 25 megapixels). It stays as long as a case that names it, else some hours."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() not in _TYPES:
         raise Problem(415, "no-photo", f"expected {' or '.join(_TYPES)}")
+    await asyncio.to_thread(limit, given, actor, Limited.ACTION)
     content = await request.body()
     try:
         made = await asyncio.to_thread(_decoded, content)
