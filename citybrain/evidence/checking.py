@@ -199,8 +199,8 @@ def _check_evidence(
             findings.notices.append(f"{path}: is a masked copy{held}")
         elif content is not None and seal is not None and hashlib.sha256(content).hexdigest() != seal.get("sha256"):
             findings.faults.append(f"{path}: is not what was sealed")
-    held = {each for each in files if each.startswith(bundle.EVIDENCE)}
-    findings.faults += [f"{each}: is no evidence of this case" for each in sorted(held - named)]
+    inside = {each for each in files if each.startswith(bundle.EVIDENCE)}
+    findings.faults += [f"{each}: is no evidence of this case" for each in sorted(inside - named)]
 
 
 def _check_timeline(files: Mapping[str, bytes], manifest: Mapping[str, Any], findings: Findings) -> None:

@@ -59,7 +59,7 @@ def coarse(clip: bytes) -> bytes:
     try:
         path = f"/proc/self/fd/{descriptor}"
         with (
-            av.open(io.BytesIO(clip)) as shown,
+            av.open(io.BytesIO(clip), "r") as shown,
             av.open(path, "w", format="mp4", options={"movflags": "+faststart"}) as written,
         ):
             if not shown.streams.video:

@@ -81,7 +81,9 @@ def living(city, tmp_path, signer):
     with contextlib.ExitStack() as stack:
 
         def make(**more) -> Street:
-            tokens = {role: city.keys.add(f"{role}-desk", role) for role in Role if role is not Role.FIELD}
+            tokens: dict[Role, str] = {
+                role: city.keys.add(f"{role}-desk", role) for role in Role if role is not Role.FIELD
+            }
             clip = make_clip(tmp_path / "clip.mp4", seconds=2, fps=10, width=320, height=192).read_bytes()
             picture = city.evidence.put("gd-0001", START, street())
             film = city.evidence.put("gd-0001", START, clip, EvidenceKind.CLIP)
@@ -164,7 +166,7 @@ def test_a_clip_is_shown_coarse_and_its_original_is_one_look_in_however_many_par
     street = living()
     masked = street.get(f"/v1/evidence/{street.clip}", Role.VIEWER)
     assert (masked.headers["masked"], masked.headers["content-type"]) == ("true", "video/mp4")
-    with av.open(io.BytesIO(masked.content)) as shown:
+    with av.open(io.BytesIO(masked.content), "r") as shown:
         video = shown.streams.video[0]
         assert (video.width, video.codec_context.name) == (160, "h264")
         assert sum(1 for _ in shown.decode(video)) == 20

@@ -105,7 +105,7 @@ def test_a_picture_in_which_nothing_was_seen_is_left_as_it_is_and_one_in_which_n
     picture = encoded(np.full((96, 128, 3), 127, np.uint8))
     assert np.abs(decoded(masked(picture, Masking(), [])).astype(int) - 127).max() < 4
     assert decoded(masked(picture, Masking(), None)).shape == (96, 128, 3)
-    assert searched(np.full((96, 128, 3), 127, np.uint8)) == []
+    assert searched(np.full((96, 128, 3), 127, dtype=np.uint8)) == []
 
 
 def test_the_cascades_find_a_face_that_looks_at_the_camera():
@@ -116,7 +116,7 @@ def test_the_cascades_find_a_face_that_looks_at_the_camera():
         cv2.ellipse(image, (x, 205), (28, 13), 0, 0, 360, (40, 40, 40), -1)
     cv2.ellipse(image, (240, 320), (45, 12), 0, 0, 360, (70, 70, 70), -1)
     cv2.line(image, (240, 215), (240, 275), (150, 150, 150), 8)
-    found = searched(cv2.GaussianBlur(image, (9, 9), 3))
+    found = searched(np.asarray(cv2.GaussianBlur(image, (9, 9), 3), dtype=np.uint8))
     assert any(each.box.x1 < 0.5 < each.box.x2 and each.box.y1 < 0.5 < each.box.y2 for each in found)
 
 
@@ -181,7 +181,7 @@ def test_a_clip_becomes_a_coarse_preview_that_every_browser_plays(tmp_path, code
 
     clip = make_clip(tmp_path / "clip.mp4", codec=codec, seconds=2, fps=20, width=640, height=384)
     made = preview.preview(clip.read_bytes())
-    with av.open(io.BytesIO(made)) as shown:
+    with av.open(io.BytesIO(made), "r") as shown:
         video = shown.streams.video[0]
         assert (video.width, video.height, video.codec_context.name) == (160, 96, "h264")
         assert sum(1 for _ in shown.decode(video)) == 20
