@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
+import httpx
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse, Response
 from starlette.responses import Response as PlainResponse
@@ -195,7 +195,7 @@ def _subscribe(asked: SubscriptionRequest, given: Parts, actor: Actor) -> JSONRe
         created_at=now,
         secret=asked.secret or signing.new_secret(),
     )
-    audit(given, actor, "subscription.made", made.id, name=made.name, host=urlsplit(made.url).hostname)
+    audit(given, actor, "subscription.made", made.id, name=made.name, host=httpx.URL(made.url).host)
     try:
         given.subscriptions.add(made)
     except NameTaken as error:
@@ -219,7 +219,7 @@ def _change(id: str, asked: SubscriptionChange, given: Parts, actor: Actor) -> J
             after = replace(after, paused_at=None, paused_reason="")
         return after
 
-    host = None if asked.url is None else urlsplit(asked.url).hostname
+    host = None if asked.url is None else httpx.URL(asked.url).host
     filtered = None if asked.filter is None else asked.filter.model_dump_json(exclude_defaults=True)
     _write(given, actor, id, changed, "subscription.changed", state=asked.state, host=host, filter=filtered)
     return JSONResponse(_shown(given, _mine(given, actor, id)))
@@ -273,11 +273,10 @@ def _check_scenes(given: Parts, wanted: Filter) -> None:
 
 async def _check_leads_out(given: Parts, url: str) -> None:
     """A first look at where the URL leads; it is looked at again at each post, for a name may lead elsewhere by then."""
-    parts = urlsplit(url)
+    read = httpx.URL(url)
     try:
-        await netguard.Guard(given.webhooks.allow).resolve(
-            parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-        )
+        port = read.port or (443 if read.scheme == "https" else 80)
+        await netguard.Guard(given.webhooks.allow).resolve(read.host, port)
     except netguard.Forbidden as error:
         fault = {"field": "url", "in": "body", "message": str(error)}
         raise Problem(422, "forbidden-address", str(error), more={"errors": [fault]}) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
+import httpx
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from citybrain import signing
@@ -29,7 +30,11 @@ def _check_secret(secret: str) -> str:
 
 def _check_target(url: str) -> str:
     check_url(url)
-    if "@" in url.partition("://")[2].partition("/")[0]:
+    try:
+        read = httpx.URL(url)  # as it will be read when it is posted to
+    except httpx.InvalidURL:
+        raise ValueError("expected an http or https URL, got one that cannot be read") from None
+    if read.userinfo:
         raise ValueError("expected a URL without user and password: each message is signed instead")
     return url
 

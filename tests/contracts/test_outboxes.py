@@ -265,3 +265,15 @@ def test_whatever_happens_each_case_is_told_in_order_and_none_is_lost(put, outco
         for case in set(put):
             told = [each.id for each in settled if each.case == case]
             assert told == sorted(told)
+
+
+def test_what_comes_of_an_attempt_at_what_was_forgotten_settles_nothing_put_anew(connection, outbox):
+    outbox.put(message("e1"), at=START)
+    [under_way] = outbox.due(START)
+    connection.execute("DELETE FROM outbox")
+    outbox.put(message("e1"), at=START)
+    outbox.retry(under_way, at_next=START + MINUTE, reason="answered 500")
+    outbox.bury(under_way, "answered 422")
+    assert not outbox.delivered(under_way, taken())
+    [again] = outbox.due(START)
+    assert (again.id, again.attempts, again.n > under_way.n) == ("e1", 0, True)

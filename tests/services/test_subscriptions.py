@@ -345,6 +345,8 @@ def test_another_url_is_used_at_once_for_what_waits(city):
         ("ftp://example.org/", "http or https"),
         ("https://user:password@example.org/", "without user and password"),
         ("nowhere", "http or https"),
+        ("http://a b/", "cannot be read"),
+        ("http://\u0000/", "cannot be read"),
     ],
 )
 def test_a_url_that_leads_inside_is_refused(city, url, says):

@@ -466,3 +466,39 @@ def test_whatever_fails_each_case_is_told_in_order_and_nothing_is_lost(put, faul
         first_taken = [id for id in dict.fromkeys(taken) if id[0] == case]
         assert first_taken == [id for id in wanted if id[0] == case]
         assert [id for id in told if id[0] == case] == first_taken
+
+
+async def test_an_endpoint_admitted_later_is_posted_to_and_one_dismissed_is_not(city):
+    late = Receiver(city.clock)
+    city.put("a1", endpoint="late")
+    assert await city.sender.post_due() == 0
+    city.sender.admit("late", late)
+    assert await city.sender.post_due() == 1
+    city.sender.dismiss("late")
+    city.put("a2", endpoint="late")
+    assert await city.sender.post_due() == 0
+    assert late.seen == ["a1"]
+
+
+async def test_an_attempt_under_way_at_an_endpoint_that_is_dismissed_counts_as_ever(city):
+    city.receiver.door.clear()
+    city.put("a1")
+    posting = asyncio.create_task(city.sender.post_due())
+    while not city.receiver.seen:  # noqa: ASYNC110  # until the attempt is under way
+        await asyncio.sleep(0)
+    city.sender.dismiss("desk")
+    city.receiver.door.set()
+    await posting
+    assert city.told() == ["a1"]
+
+
+async def test_an_endpoint_admitted_anew_is_asked_at_once_although_it_was_down(city):
+    city.receiver.failing["*"] = NotDelivered("answered 503", retry_after_s=600)
+    city.put("a1", "b1")
+    await city.sender.post_due()
+    assert city.sender.figures()["down"] == ["desk"]
+    city.receiver.failing.clear()
+    city.sender.admit("desk", city.receiver)
+    city.outbox.hasten("desk", at=city.clock.now())
+    assert await city.sender.post_due() == 2
+    assert city.told() == ["a1", "b1"]
