@@ -33,7 +33,9 @@ def _check_target(url: str) -> str:
     try:
         read = httpx.URL(url)  # as it will be read when it is posted to
     except httpx.InvalidURL:
-        raise ValueError("expected an http or https URL, got one that cannot be read") from None
+        read = None
+    if read is None or not url.isprintable() or " " in url:
+        raise ValueError("expected an http or https URL, got one that cannot be read")
     if read.userinfo:
         raise ValueError("expected a URL without user and password: each message is signed instead")
     return url

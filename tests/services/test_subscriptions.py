@@ -479,7 +479,7 @@ def test_many_change_one_subscription_at_once_and_no_change_is_lost(city):
 
         def tell():
             n = 0
-            while not stop.is_set():
+            while not stop.wait(0.01):
                 n += 1
                 city.file(case(n))
 
