@@ -191,3 +191,38 @@ def test_who_may_only_look_is_offered_no_action(city, browser):
         wall.says("#toast", "may look, not act")
         browser.get("about:blank")
     assert city.commands() == []
+
+
+def test_whoever_works_in_chinese_is_asked_and_answered_in_chinese(city, wall):
+    city.file(fresh(city, 1, ago=60), fresh(city, 2, ago=50, camera="gd-0002", place="gd-0002/kerb"))
+    wall.lists(2)
+    wall.press("l")
+    wall.says(".row", "机动车乱停放")
+    wall.click(f'.row[data-case="{case(1).id}"]')
+    with city.obeying():
+        wall.press("c")
+        wall.says("#toast", "已确认")
+        wall.says("#toast .undo", "撤销")
+        wall.press("z")
+        wall.says("#toast", "已撤销")
+        wall.press("r")
+        wall.says("#reject", "不予立案")
+        wall.press(Press.ESCAPE)
+        wall.until("!document.querySelector('dialog[open]')")
+        wall.press("m")
+        wall.says("#ask", "与哪个案件合并")
+        wall.press(Press.ESCAPE)
+        wall.until("!document.querySelector('dialog[open]')")
+        wall.press("a")
+        wall.says("#ask", "要做什么")
+        wall.says("#ask", "改派其他单位")
+        wall.press(Press.ESCAPE)
+        wall.until("!document.querySelector('dialog[open]')")
+    wall.press("f")
+    wall.says("#filter-panel", "紧急程度")
+    wall.click("#sound")
+    wall.says("#help", "提示音")
+    wall.press(Press.ESCAPE)
+    left = wall.ask("[...document.body.innerText.matchAll(/\\b[a-z]+\\.[a-z_]+\\b/g)].map(each => each[0])")
+    assert left == [], "every word has its translation"
+    wall.press("l")
