@@ -55,6 +55,10 @@ class SensorPlan:
     sensors: Sequence[Placed] = ()
 
 
+Listening = dict[str, list[Placed]]
+"""Sensors by topic; those whose topic has a `+` in it are under that."""
+
+
 @dataclass(slots=True)
 class _Counts:
     readings: int = 0
@@ -78,10 +82,12 @@ class Sensors:
         self._conversation: Conversation | None = None
         self._reason = ""
         self._next: dict[str, float] = {}
+        self._listening: Listening = {}
+        self._take_up(plan)
 
     def adopt(self, plan: SensorPlan) -> None:
-        """Go on by another plan, soon."""
-        self._next_plan = plan
+        """Go on by another plan, soon; the same one changes nothing."""
+        self._next_plan = None if plan == self._plan else plan
 
     def run(self, stop: threading.Event) -> None:
         """Connect, listen, and connect again when that ends."""
@@ -187,10 +193,17 @@ class Sensors:
             self._book.told(pending)
 
     def _of(self, topic: str) -> Iterator[tuple[Placed, str]]:
-        for placed in self._plan.sensors:
+        """The sensors whose topic it is, and what it has in place of their `+`. Most say their topic in full."""
+        for placed in (*self._listening.get(topic, ()), *self._listening.get("+", ())):
             member = matches(topic, placed.sensor)
             if member is not None:
                 yield placed, member
+
+    def _take_up(self, plan: SensorPlan) -> None:
+        self._plan, self._listening = plan, {}
+        for placed in plan.sensors:
+            topic = placed.sensor.topic
+            self._listening.setdefault("+" if "+" in topic else topic, []).append(placed)
 
     # -- how they are -----------------------------------------------------------------------------------------------
 
@@ -260,7 +273,7 @@ class Sensors:
             self._hot.put(f"sensor/{id}", b"", ttl=timedelta())
         self._standings = {key: each for key, each in self._standings.items() if key[0] in known}
         self._heard.clear()
-        self._plan = plan
+        self._take_up(plan)
 
     def _is_time(self, what: str, every: timedelta) -> bool:
         now_s = self._clock.monotonic()

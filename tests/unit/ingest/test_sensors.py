@@ -327,6 +327,13 @@ def test_a_sensor_that_was_moved_while_it_was_on_ends_where_it_began(listener):
     assert (ended.scene, ended.locality) == (began.scene, began.locality) == ("waterlogging", "cell:1")
 
 
+def test_a_change_elsewhere_in_the_configuration_interrupts_no_listening(listener):
+    listener.sensors.adopt(SensorPlan(None, [Placed(sensor(), "cell:1", "530111001001003")]))
+    assert listener.sensors._next_plan is None
+    listener.sensors.adopt(SensorPlan())
+    assert listener.sensors._next_plan is not None
+
+
 def test_the_name_under_which_the_broker_knows_us_stays(listener):
     name = listener.book.client()
     listener.again()
