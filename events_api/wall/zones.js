@@ -33,6 +33,8 @@ const board = new Board($("board"), {
 });
 
 async function start() {
+  const theme = localStorage.getItem("theme");
+  if (theme && theme !== "auto") document.documentElement.dataset.theme = theme;
   await speak(preferred());
   await load();
 }

@@ -18,6 +18,7 @@ from citybrain.clock import SystemClock
 from citybrain.domain.case import CaseAction, CaseState
 from events_api.security import Role
 from tests.services.api_city import case, event, serving
+from tests.services.test_wall_access import faults
 from tests.services.wall_page import Wall, drawn, fresh
 
 UNIT = "traffic police"
@@ -50,6 +51,7 @@ def on_a_phone(browser, url):
     try:
         yield page
     finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
         page.connect()
         page.whole_screen()
         browser.get("about:blank")
@@ -271,6 +273,28 @@ def test_a_field_key_opens_its_units_cases_and_another_units_link_says_so(city, 
         )
         for _ in pages:
             pass
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_page_is_for_everyone(city, phone, photograph, theme):
+    city.file(fresh(city, 1, state=CaseState.DISPATCHED, unit=UNIT), fresh(city, 2, unit=UNIT))
+    phone.browser.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": theme}]}
+    )
+    phone.come()
+    phone.until("document.querySelectorAll('.card').length === 2")
+    assert faults(phone) == []
+    phone.click(f".card[data-case='{case(1).id}']")
+    phone.photograph(photograph)
+    phone.until("document.querySelectorAll('.photos img').length === 1")
+    phone.act("return")
+    phone.until("document.querySelector('#ask[open] [value=not_ours]')")
+    assert faults(phone) == []
+    phone.press(Press.ESCAPE)
+    phone.cut()
+    phone.act("handle")
+    phone.until("document.querySelector('[data-pending]') && !document.querySelector('#network').hidden")
+    assert faults(phone) == []
 
 
 def test_the_same_press_twice_is_one_action(city, phone):

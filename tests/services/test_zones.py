@@ -26,6 +26,7 @@ from citybrain.zone_files import ConfiguredZones
 from events_api.drawing import DrawnZone
 from tests.flows.street import START, Box, Street, Thing
 from tests.services.api_city import City, serving
+from tests.services.test_wall_access import faults
 from tests.services.wall_page import Wall, drawn
 
 LEFT = [[0.05, 0.4], [0.5, 0.4], [0.5, 0.9], [0.05, 0.9]]
@@ -279,8 +280,9 @@ def test_one_rehearsal_runs_at_a_time_and_none_for_ever(city):
 class Editor(Wall):
     """The page as an engineer uses it. Places are 0..1 of the picture."""
 
-    def come(self, *, language: str = "en") -> Editor:
+    def come(self, *, language: str = "en", theme: str = "auto") -> Editor:
         self.browser.get(f"{self.url}/wall/icon.svg")
+        self.do(f"localStorage.setItem('theme', '{theme}')")
         self.do(f"localStorage.setItem('language', '{language}')")
         self.opened("/wall/zones.html?camera=gd-0001", ready="body[data-ready] .point")
         self.until("document.querySelector('#board img').naturalWidth === 640")
@@ -410,3 +412,14 @@ def test_a_camera_that_somebody_changed_meanwhile_is_loaded_anew(city, editor):
     page.click("#reload")
     page.until("!document.querySelector('#reload')")
     assert page.points()[3] == (20, 90)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_editor_is_for_everyone(city, editor, theme):
+    page = editor.come(theme=theme)
+    page.click("#preview")
+    page.until("document.querySelector('#told .case')", within=30)
+    assert faults(page) == []
+    page.drag((0.05, 0.4), (0.9, 0.65))
+    page.until("document.querySelector('#board .cross')")
+    assert faults(page) == []
