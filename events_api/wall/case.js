@@ -3,13 +3,12 @@
 import { Acting } from "/wall/acting.js";
 import { ApiProblem, Stream, casePath, get, stats } from "/wall/api.js";
 import { CameraNames } from "/wall/cameras.js";
-import { logIn } from "/wall/dialogs.js";
 import { facts, pair, reports, role, severity, ten, timeline } from "/wall/facts.js";
 import { KEYS } from "/wall/forms.js";
 import { mayAct, meet } from "/wall/person.js";
 import { clip, download, isClip, picture } from "/wall/picture.js";
 import { badge, countdown, judged, light, placeOf, seen, since, trial } from "/wall/row.js";
-import { begin, link, lostSince, nextTheme, otherLanguage } from "/wall/shell.js";
+import { arrive, begin, link, lostSince, nextTheme, otherLanguage } from "/wall/shell.js";
 import { now } from "/wall/time.js";
 import { day, h, t, text, ticks } from "/wall/words.js";
 
@@ -18,14 +17,14 @@ const node = document.getElementById("case");
 const id = new URLSearchParams(location.search).get("id") ?? location.pathname.replace(/^\/cases\//, "").split("/").map(decodeURIComponent).join("/");
 const names = new CameraNames({ onknown: () => item && draw() });
 const place = (each) => placeOf(each, names);
-const acting = new Acting(document.getElementById("toast"), { place, units: () => [item?.unit].filter(Boolean), onanswer: load });
+const acting = new Acting(document.getElementById("toast"), { place, units: () => [item?.unit].filter(Boolean), onanswer: () => load() });
 const stream = new Stream({
   onevent: (event) => event.data.id === id && load(),
   onopen: () => {
     lostAt = null;
     lostSince(null);
   },
-  onlost: () => lostSince((lostAt ??= now())),
+  onlost: lost,
   refused: () => load(),
 });
 
@@ -33,26 +32,24 @@ let item = null;
 let events = [];
 let lostAt = null;
 
-async function load() {
+const load = () => arrive(everything, lost);
+
+async function everything() {
+  await meet();
   try {
-    await meet();
     const [figures, found, known] = await Promise.all([stats(), get(casePath(id)), get(`${casePath(id)}/timeline`)]);
     if (!item || found.version >= item.version) [item, events] = [found, known.items];
     draw();
     if (!stream.source) stream.follow(figures.cursor);
   } catch (error) {
-    if (error instanceof ApiProblem && error.status === 401) {
-      await logIn();
-      return load();
-    }
-    if (error instanceof ApiProblem && error.status === 404) {
-      link("live");
-      node.replaceChildren(h("p", { class: "choose" }, t("page.none", { id })));
-      return;
-    }
-    lostSince((lostAt ??= now()));
-    setTimeout(load, 2000);
+    if (!(error instanceof ApiProblem && error.status === 404)) throw error;
+    link("live");
+    node.replaceChildren(h("p", { class: "choose" }, t("page.none", { id })));
   }
+}
+
+function lost() {
+  lostSince((lostAt ??= now()));
 }
 
 function draw() {

@@ -6,7 +6,7 @@ import { logIn } from "/wall/dialogs.js";
 import { Filters, inAddress } from "/wall/filters.js";
 import { meet } from "/wall/person.js";
 import { badge, countdown, isOpen, judged, light, placeOf, seen, since, thumbnail, trial, waits } from "/wall/row.js";
-import { begin, link, lostSince, nextTheme, otherLanguage } from "/wall/shell.js";
+import { arrive, begin, link, lostSince, nextTheme, otherLanguage } from "/wall/shell.js";
 import { now } from "/wall/time.js";
 import { h, t, text, ticks } from "/wall/words.js";
 
@@ -28,25 +28,18 @@ let lostAt = null;
 let figures = null;
 let unjudged = 0;
 
-async function load() {
-  try {
-    await meet();
-    filters.wanted = inAddress();
-    await filters.learn();
-    const page = await get(`/v1/cases?${filters.query({ limit: KEPT })}`);
-    cases = page.items.filter(isOpen);
-    shown = null;
-    turn();
-    await look();
-    stream.follow(page.as_of);
-  } catch (error) {
-    if (error instanceof ApiProblem && error.status === 401) {
-      await logIn();
-      return load();
-    }
-    lost();
-    setTimeout(load, 2000);
-  }
+const load = () => arrive(everything, lost);
+
+async function everything() {
+  await meet();
+  filters.wanted = inAddress();
+  await filters.learn();
+  const page = await get(`/v1/cases?${filters.query({ limit: KEPT })}`);
+  cases = page.items.filter(isOpen);
+  shown = null;
+  turn();
+  await look();
+  stream.follow(page.as_of);
 }
 
 async function look() {

@@ -1,5 +1,7 @@
 // What every page of the wall has at its edge: language, theme, the time, the connection, the way to the other pages.
 
+import { ApiProblem } from "/wall/api.js";
+import { logIn } from "/wall/dialogs.js";
 import { preferred, speak, other, clock, h, t, tick } from "/wall/words.js";
 import { now } from "/wall/time.js";
 
@@ -10,6 +12,7 @@ export const PAGES = [
   ["/wall/?kiosk", "pages.kiosk"], ["/docs", "pages.docs"],
 ];
 const THEMES = ["auto", "light", "dark"];
+const TRY_AGAIN_MS = 2000;
 
 export async function begin() {
   theme(localStorage.getItem("theme") ?? "auto");
@@ -20,6 +23,21 @@ export async function begin() {
   tell();
   setInterval(tell, 1000);
   drawEdge();
+}
+
+// Loads as often as it takes: asks for a key where one is needed, says that it is lost while nobody answers.
+export async function arrive(load, lost) {
+  for (;;) {
+    try {
+      return await load();
+    } catch (error) {
+      if (error instanceof ApiProblem && error.status === 401) await logIn();
+      else {
+        lost();
+        await new Promise((resolve) => setTimeout(resolve, TRY_AGAIN_MS));
+      }
+    }
+  }
 }
 
 // In the language that is spoken now.

@@ -10,7 +10,7 @@ import { showFigures } from "/wall/figures.js";
 import { Filters } from "/wall/filters.js";
 import { meet } from "/wall/person.js";
 import { placeOf, waits } from "/wall/row.js";
-import { begin, link, lostSince, nextTheme, otherLanguage } from "/wall/shell.js";
+import { arrive, begin, link, lostSince, nextTheme, otherLanguage } from "/wall/shell.js";
 import { Sound } from "/wall/sound.js";
 import { now } from "/wall/time.js";
 import { t, text } from "/wall/words.js";
@@ -45,20 +45,13 @@ let missed = 0;
 
 // -- loading ---------------------------------------------------------------------------------------------------------
 
-async function load() {
-  try {
-    await meet();
-    sound.recall();
-    filters.recall();
-    await Promise.all([filters.learn().then(() => filters.draw()), fill(), look()]);
-  } catch (error) {
-    if (error instanceof ApiProblem && error.status === 401) {
-      await logIn();
-      return load();
-    }
-    lost();
-    setTimeout(load, 2000);
-  }
+const load = () => arrive(everything, lost);
+
+async function everything() {
+  await meet();
+  sound.recall();
+  filters.recall();
+  await Promise.all([filters.learn().then(() => filters.draw()), fill(), look()]);
 }
 
 async function fill() {

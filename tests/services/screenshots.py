@@ -198,6 +198,7 @@ def take(names: list[str]) -> None:
 
 def _save(page: Wall, path: Path) -> None:
     page.until("[...document.images].every(each => !each.checkVisibility() || each.complete)")
+    content = b""
     for quality in (85, 70, 55, 40):
         taken = page.browser.execute_cdp_cmd("Page.captureScreenshot", {"format": "webp", "quality": quality})
         content = b64decode(taken["data"])

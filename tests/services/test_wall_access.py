@@ -83,7 +83,7 @@ def test_tab_goes_through_the_wall_in_its_order_and_shows_where_it_is(city, wall
     busy(city)
     wall.lists(5)
     wall.do("document.activeElement.blur()")
-    seen = []
+    seen: list[str] = []
     for _ in range(40):
         wall.press(Press.TAB)
         where = wall.ask(
