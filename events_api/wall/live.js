@@ -6,12 +6,11 @@ export function camerasPath(id, what = "") {
   return `/v1/cameras/${encodeURIComponent(id)}${what}`;
 }
 
-// Shows a JPEG in an image; what was shown before is let go once the new one is there.
+// Shows a JPEG in an image, whose last one stays until this one is decoded; its bytes are let go, whether it was shown or overtaken.
 export function showPicture(image, blob) {
   const before = image.src;
-  const address = URL.createObjectURL(blob);
-  image.onload = image.onerror = () => before.startsWith("blob:") && URL.revokeObjectURL(before);
-  image.src = address;
+  image.src = URL.createObjectURL(blob);
+  if (before.startsWith("blob:")) URL.revokeObjectURL(before);
 }
 
 // Hands on picture after picture, {blob, capturedAt}, until the signal; connects again by itself. `onrefused` is told when the

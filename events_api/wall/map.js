@@ -112,14 +112,19 @@ function arrive() {
   const wanted = new URLSearchParams(location.search);
   const item = open.cases.get(wanted.get("case")) ?? cameras.get(wanted.get("camera"));
   const at = item && where(item);
-  const [zoom, lat, lon] = (location.hash.slice(1).match(/^[\d.]+\/-?[\d.]+\/-?[\d.]+$/) ?? [""])[0].split("/").map(Number);
   if (at) {
     pointed = item.id;
     chart.centre(at.lon, at.lat, CLOSE);
     card.show(item, chart.toScreen(...toWorld(at.lon, at.lat)), { held: true });
-  } else if (lon) chart.centre(lon, lat, zoom);
-  else whole();
+  } else if (!toAddress()) whole();
   if (wanted.has("case") && !item) findClosed(wanted.get("case"));
+}
+
+// The view that the address names: #zoom/latitude/longitude. False when it names none.
+function toAddress() {
+  const [zoom, lat, lon] = (location.hash.slice(1).match(/^[\d.]+\/-?[\d.]+\/-?[\d.]+$/) ?? [""])[0].split("/").map(Number);
+  if (lon) chart.centre(lon, lat, zoom);
+  return Boolean(lon);
 }
 
 // A case that is not open any more still has a place.
@@ -298,6 +303,7 @@ $("chart").addEventListener("keydown", (event) => {
   if (event.key === "Home") whole();
   if (event.key === "Escape") point(null);
 });
+addEventListener("hashchange", toAddress);
 document.fonts?.ready.then(() => chart.redraw());
 
 await opened({ load, redraw });

@@ -261,3 +261,31 @@ def test_a_case_leads_to_its_place_on_the_map_and_to_its_camera(city, at_map):
     page.until("document.querySelector('#case .facts')")
     links = page.ask("[...document.querySelectorAll('#case .facts a')].map(each => each.getAttribute('href'))")
     assert {"/wall/camera.html?id=gd-0002", f"/wall/map.html?case={case(1).id}"} <= set(links)
+
+
+def test_two_fingers_enlarge_and_one_gets_the_card_before_the_page(city, at_map):
+    page = at_map()
+    page.screen(390, 844, mobile=True)
+
+    def touch(kind: str, *points: tuple[float, float]) -> None:
+        fingers = [{"x": x, "y": y, "id": n} for n, (x, y) in enumerate(points)]
+        page.browser.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+
+    try:
+        page = at_map("#16/25.0142/102.7571")
+        page.until("document.querySelector('#within-title').innerText.includes('cameras')")
+        left, top = page.ask(
+            "(r => [r.left + r.width / 2, r.top + r.height / 2])(document.querySelector('#chart').getBoundingClientRect())"
+        )
+        touch("touchStart", (left, top))
+        touch("touchEnd")
+        page.until("document.querySelector('#card.held a')?.getAttribute('href') === '/wall/camera.html?id=gd-0003'")
+        assert "Shuangqiao Road" in page.text("#card")
+        touch("touchStart", (left - 40, top), (left + 40, top))
+        for spread in (60, 80):
+            touch("touchMove", (left - spread, top), (left + spread, top))
+        touch("touchEnd")
+        page.until("Math.abs(Number(location.hash.slice(1).split('/')[0]) - 17) < 0.11")
+        assert page.ask("location.pathname") == "/wall/map.html"
+    finally:
+        page.whole_screen()
