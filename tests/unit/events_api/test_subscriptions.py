@@ -16,9 +16,10 @@ from citybrain.clock import ManualClock
 from citybrain.delivery.outbox import Outbox
 from citybrain.wire import CASE_EVENTS, write_case_event
 from events_api.ports import EventFilter, StoredEvent
+from events_api.security import Keys, Role
 from events_api.subscriptions.records import Subscription
 from events_api.subscriptions.store import NameTaken, Subscriptions, with_filter
-from events_api.subscriptions.telling import Telling, Terms
+from events_api.subscriptions.telling import OWNER_REVOKED, Telling, Terms
 from tests.services.api_city import START, case, event
 
 FIRE, PARKING = EventFilter(scenes=("fire_risk",)), EventFilter(scenes=("illegal_parking",))
@@ -206,3 +207,41 @@ def test_what_is_stored_of_filters_is_plain_json(kept):
     with closing(kept.connect(durable=False)) as connection:
         [(raw,)] = connection.execute("SELECT filters FROM subscriptions").fetchall()
     assert json.loads(raw)[0][1]["scenes"] == ["fire_risk"]
+
+
+async def test_dead_letters_of_a_month_and_secrets_whose_time_is_over_are_forgotten(tmp_path, bus):
+    clock = ManualClock(START)
+    kept = Subscriptions(tmp_path / "subscriptions.db", clock=clock)
+    kept.add(subscription(previous_secret="old", previous_until=START + timedelta(days=1)))
+    log(bus, case(1), case(2))
+    with closing(kept.connect(durable=False)) as connection:
+        telling = Telling(connection, bus, clock=clock, keys=None, terms=Terms())
+        telling.take_in()
+        outbox = Outbox(connection, clock=clock)
+        outbox.bury(outbox.due(START)[0], "answered 422")
+        clock.advance(timedelta(days=29))
+        telling.take_in()
+        assert kept.get("s1").previous_secret is None
+        assert [each.state for each in kept.deliveries("s1", limit=9)] == ["waiting", "dead"]
+        clock.advance(timedelta(days=2))
+        telling.take_in()
+        assert [each.state for each in kept.deliveries("s1", limit=9)] == ["waiting"]
+        await telling.close()
+
+
+async def test_a_revoked_platform_key_pauses_what_belongs_to_it_alone(tmp_path, kept, bus):
+    clock = ManualClock(START)
+    keys = Keys(tmp_path / "keys.json", clock=clock)
+    keys.add("platform", Role.PLATFORM)
+    kept.add(subscription(owner="platform", of_platform=True))
+    kept.add(subscription(id="s2", owner="li"))
+    with closing(kept.connect(durable=False)) as connection:
+        telling = Telling(connection, bus, clock=clock, keys=keys, terms=Terms())
+        telling.take_in()
+        assert kept.get("s1").paused_at is None
+        keys.revoke("platform")
+        clock.advance(timedelta(seconds=3))
+        telling.take_in()
+        assert kept.get("s1").paused_reason == OWNER_REVOKED
+        assert kept.get("s2").paused_at is None
+        await telling.close()
