@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS entries (
     n INTEGER PRIMARY KEY, at TEXT NOT NULL, actor TEXT NOT NULL, role TEXT NOT NULL, address TEXT NOT NULL,
     what TEXT NOT NULL, subject TEXT NOT NULL, outcome TEXT NOT NULL, more TEXT NOT NULL, hash TEXT NOT NULL
 );
+CREATE INDEX IF NOT EXISTS entries_by_instant ON entries (at);
 CREATE INDEX IF NOT EXISTS entries_by_actor ON entries (actor, n);
 CREATE INDEX IF NOT EXISTS entries_by_what ON entries (what, n);
 CREATE INDEX IF NOT EXISTS entries_by_subject ON entries (subject, n);
@@ -38,6 +39,7 @@ _COLUMNS = "n, at, actor, role, address, what, subject, outcome, more, hash"
 BEGINNING = "0" * 64
 """What the first entry carries for the hash of the one before it."""
 _LONGEST = 500
+_LOOKED_BACK = 5000  # entries, for what was just said: a trail of years is not read for it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,8 +195,8 @@ class AuditTrail:
     def _said(self, words: Sequence[str], more: Mapping[str, str], *, since: datetime) -> bool:
         row = self._db.execute(
             "SELECT 1 FROM entries WHERE actor = ? AND role = ? AND address = ? AND what = ? AND subject = ? AND outcome = ?"
-            " AND more = ? AND at >= ? LIMIT 1",
-            (*words, json.dumps(more, ensure_ascii=False), iso(since)),
+            " AND more = ? AND at >= ? AND n > (SELECT max(n) FROM entries) - ? LIMIT 1",
+            (*words, json.dumps(more, ensure_ascii=False), iso(since), _LOOKED_BACK),
         ).fetchone()
         return row is not None
 
