@@ -3,10 +3,9 @@
 import { ApiProblem, stats } from "/wall/api.js";
 import { logIn } from "/wall/dialogs.js";
 import { meet } from "/wall/person.js";
-import { begin, lostSince, nextTheme, otherLanguage } from "/wall/shell.js";
+import { arrive, begin, lostSince, nextTheme, otherLanguage } from "/wall/shell.js";
 import { now } from "/wall/time.js";
 
-const TRY_AGAIN_MS = 2000;
 let lostAt = null;
 let loading = null;
 
@@ -31,17 +30,12 @@ export async function opened({ load, redraw }) {
 
 // Everything from the beginning, as often as it takes.
 export async function again() {
-  for (;;) {
-    try {
-      await meet();
-      await stats(); // they tell the time
-      await loading();
-      return found();
-    } catch (error) {
-      await failed(error);
-      if (!(error instanceof ApiProblem && error.status === 401)) await new Promise((resolve) => setTimeout(resolve, TRY_AGAIN_MS));
-    }
-  }
+  await arrive(async () => {
+    await meet();
+    await stats(); // they tell the time
+    await loading();
+  }, lost);
+  found();
 }
 
 // Ask each so many milliseconds, one question at a time, and not while nobody can see the page.

@@ -87,7 +87,7 @@ def test_what_happens_is_on_the_map_without_reload(city, at_map):
     city.tell(event(replace(told, state=CaseState.CLOSED, version=3), CaseEventType.CLOSED))
     page.until(f"!document.querySelector('#within a[data-id=\"{told.id}\"]')")
     city.hot.put("camera/gd-0002", dumps({"state": "lost", "reason": "silent", "reason_zh": "无响应"}))
-    page.until("document.querySelector('#within a').innerText.includes('lost · silent')")
+    page.until("document.querySelector('#within').innerText.includes('lost · silent')")
     page.until("document.querySelector('#figures').innerText.includes('1 in trouble')")
     assert page.ask("window.neverReloaded")
 
@@ -123,6 +123,7 @@ def test_keys_move_it_and_the_list_leads_to_the_page(city, at_map):
     assert zoom == pytest.approx(float(before[1:].split("/")[0]) + 0.5, abs=0.11)
     page.press(Press.HOME)
     page.until(f"location.hash === {json.dumps(before)}")
+    page.until(f"document.querySelector('#within a[data-id=\"{case(1).id}\"]')")  # the list follows a moment later
     page.do(f"document.querySelector('#within a[data-id=\"{case(1).id}\"]').focus()")
     page.until("document.querySelector('#card').innerText.includes('Illegal parking')")
     page.press(Press.ENTER)
