@@ -63,7 +63,8 @@ function draw() {
       h("p", { class: "place" }, place(item), item.grid_cell ? ` · ${item.grid_cell}` : null),
       h("p", { class: "state" }, severity(item), badge(item), judged(item), seen(item),
         ticks(h("time", { datetime: item.filed_at }), () => since(item.filed_at)), countdown(item)),
-      mayAct() ? h("div", { class: "actions" }, item.allowed.map(button)) : null),
+      mayAct() ? h("div", { class: "actions" }, item.allowed.map(button),
+        h("a", { class: "act", href: `${casePath(id)}/evidence.zip`, download: "" }, t("page.export"))) : null),
     pair(item), gallery, reports(item), ten(item), stamps(), facts(item, (camera) => names.name(camera)), timeline(events),
   ].filter(Boolean));
 }

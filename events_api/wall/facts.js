@@ -45,6 +45,10 @@ export function facts(item, cameraName) {
   ]));
 }
 
+function camera(id, name) {
+  return h("a", { href: `/wall/camera.html?${new URLSearchParams({ id })}` }, name);
+}
+
 // What others than cameras said of it.
 export function reports(item) {
   if (!item.reports?.length) return null;

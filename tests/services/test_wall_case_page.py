@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+import httpx
 import pytest
 
 from citybrain.clock import SystemClock, iso
@@ -65,14 +66,24 @@ def test_the_page_tells_everything_from_the_first_look_to_before_and_after(city,
     facts = page.text(".facts")
     for said in ("Guanshang street", "WX-", "Seen to be gone", "Said to be done", "traffic police"):
         assert said in facts
+    assert (
+        page.ask("document.querySelector('.facts a[href=\"/wall/camera.html?id=gd-0001\"]').innerText")
+        == "Guanshang junction"
+    )
     assert page.ask(f"document.querySelector('.facts a[href=\"/cases/{case(77).id}\"]').innerText") == case(77).id
     page.until("document.querySelectorAll('.pair .fitted').length === 2")
     left, right = page.ask(
         "[...document.querySelectorAll('.pair figure')].map(each => each.getBoundingClientRect().left)"
     )
     assert left < right
-    assert page.text(".pair").split() == ["Before", "and", "after", "Before", *page.text(".pair").split()[4:]]
+    assert page.ask("[...document.querySelectorAll('.pair figcaption b')].map(each => each.innerText)") == [
+        "Before",
+        "After",
+    ]
     assert page.ask("document.querySelectorAll('.gallery figure').length") == 2
+    export = page.ask("document.querySelector('.case header a.act').getAttribute('href')")
+    bundle = httpx.get(page.url + export)
+    assert (bundle.status_code, bundle.headers["content-type"]) == (200, "application/zip")
     assert page.complaints() == []
 
 
