@@ -48,16 +48,16 @@ class LookingAgain:
 
     async def run(self) -> None:
         """Follow what is asked, until cancelled."""
-        after = await asyncio.to_thread(self._bus.end, COMMANDS)
+        after: int | None = None
         while True:
             try:
-                messages = await asyncio.to_thread(self._bus.read, (COMMANDS,), after=after)
+                if after is None:
+                    after = await asyncio.to_thread(self._bus.end, COMMANDS)
+                for message in await asyncio.to_thread(self._bus.read, (COMMANDS,), after=after):
+                    after = message.offset
+                    self.hear(message.value)
             except Exception:  # the outermost loop: a disk that fails now may not later, and looking goes on meanwhile
                 log.exception("could not read what is asked of cameras")
-                messages = []
-            for message in messages:
-                after = message.offset
-                self.hear(message.value)
             await asyncio.sleep(_EVERY_S)
 
     def hear(self, command: bytes) -> None:

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -23,6 +23,7 @@ from citybrain.clock import SystemClock
 from citybrain.demo.simulator import Simulator
 from citybrain.domain.camera import Camera, Text
 from citybrain.domain.detection import Detections, Looked, Usable
+from citybrain.ports import Message
 from ingest.config import CameraSettings
 from ingest.network import Network
 from ingest.plan import Plan
@@ -45,6 +46,13 @@ class Log:
         assert topic == wire.DETECTIONS
         self.seen[key].append(wire.read_detections(value))
         return 1
+
+    def end(self, topic: str) -> int:
+        return 0
+
+    def read(self, topics: Sequence[str], *, after: int) -> list[Message]:
+        """Nobody asks anything of a camera."""
+        return []
 
 
 class Board:
