@@ -71,6 +71,7 @@ def write(
     config, clips = folder / "config", folder / "clips"
     for each in ("detectors", "codes", "scenes"):
         shutil.copytree(SHIPPED / each, config / each)
+    shutil.copy(SHIPPED / "calendar.yaml", config)
     detector = config / "detectors" / "city.yaml"
     detector.write_text(yaml.safe_dump({**yaml.safe_load(detector.read_text()), "gate": gate}, allow_unicode=True))
     for path in (config / "scenes").iterdir():
