@@ -61,18 +61,19 @@ export class Sound {
   ring(severity) {
     if (!this.chosen.on || !this.chosen[severity]) return;
     if (!this.pending || SEVERITIES.indexOf(severity) < SEVERITIES.indexOf(this.pending)) this.pending = severity;
-    const wait = this.last + APART_MS - performance.now();
-    if (wait <= 0) this.play();
-    else if (!this.timer) this.timer = setTimeout(() => this.play(), wait);
+    if (!this.timer) this.play();
   }
 
   play() {
-    clearTimeout(this.timer);
     this.timer = 0;
+    const wait = this.last + APART_MS - performance.now();
+    if (wait > 0) {
+      this.timer = setTimeout(() => this.play(), Math.ceil(wait)); // a timer may come a moment early: then it waits again
+      return;
+    }
     const severity = this.pending;
     this.pending = null;
     if (this.state !== "on" || !severity) return;
-    this.last = performance.now();
     const { pitch, lasts, shape } = TONES[severity];
     const from = this.context.currentTime;
     const tone = new OscillatorNode(this.context, { type: shape, frequency: pitch[0] });
@@ -85,6 +86,7 @@ export class Sound {
     tone.connect(level).connect(this.context.destination);
     tone.start(from);
     tone.stop(from + lasts);
+    this.last = performance.now();
     document.dispatchEvent(new CustomEvent("rang", { detail: severity }));
   }
 }
