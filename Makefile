@@ -87,7 +87,8 @@ test: $(VENV)/.test $(VENV)/.ultralytics  ## set up everything that is tested, t
 	failed=
 	$(MAKE) --no-print-directory lint || failed+=" lint"
 	echo "==> Running the tests"
-	$(PY) -m pytest $(ARGS) || failed+=" tests"
+	# One more than there are cores: most of their time tests wait for processes of their own.
+	$(PY) -m pytest -n $$(( $$(nproc) + 1 )) --dist loadfile $(ARGS) || failed+=" tests"
 	[ -z "$$failed" ] || { echo "Failed:$$failed"; exit 1; }
 
 lint: $(VENV)/.test  ## style, types, and who may import whom
