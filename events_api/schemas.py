@@ -33,7 +33,9 @@ class Evidence(Answer):
     ref: str = Field(description="GET /v1/evidence/{ref} is the picture or clip")
     camera: str = Field(examples=["gd-0001"])
     captured_at: Instant
-    role: str = Field(examples=["confirming"], description="first, confirming, clear, after, field, report; a clip: around")
+    role: str = Field(
+        examples=["confirming"], description="first, confirming, clear, after, field, report; a clip: around"
+    )
     box: list[float] | None = Field(examples=[[0.21, 0.4, 0.35, 0.55]], description="left, top, right, bottom, 0..1")
     kind: Literal["clip"] | None = Field(default=None, description="clip: a video; not there: a picture")
     until_at: Instant | None = Field(default=None, description="when a clip ends; it begins at `captured_at`")

@@ -30,7 +30,11 @@ from events_api.schemas import Answer, Instant, Text, answers
 router = APIRouter(tags=["cameras"])
 
 _DECIMALS = 4  # a ten-thousandth of a picture's side: finer than anybody draws
-_EXAMPLE: dict[str, Any] = {"id": "kerb", "kind": "no_parking", "polygon": [[0.1, 0.55], [0.48, 0.52], [0.6, 0.98], [0.05, 0.98]]}
+_EXAMPLE: dict[str, Any] = {
+    "id": "kerb",
+    "kind": "no_parking",
+    "polygon": [[0.1, 0.55], [0.48, 0.52], [0.6, 0.98], [0.05, 0.98]],
+}
 _Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 

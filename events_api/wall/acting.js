@@ -42,6 +42,11 @@ export class Acting {
     if (fields) await this.send(item.id, { action, ...fields }, text(item.title));
   }
 
+  // Asked for what something needs that is no action on the case.
+  async why(what, item) {
+    return this.asking || !this.may() ? null : this.ask(() => askFields(what, item, { title: this.title(item), units: [] }));
+  }
+
   async fields(action, item) {
     const title = this.title(item);
     if (action === "reject") return askReason(title);

@@ -9,8 +9,9 @@ import { KEYS } from "/wall/forms.js";
 import { mayAct } from "/wall/person.js";
 
 export class Detail {
-  constructor(node, { place, cameraName, onact, onmenu, onback }) {
-    Object.assign(this, { node, place, cameraName, onact, onmenu, onback });
+  constructor(node, { place, cameraName, onact, onmenu, onback, onoriginal }) {
+    Object.assign(this, { node, place, cameraName, onact, onmenu, onback, onoriginal });
+    this.original = null; // {ref, reason} of what is shown without its masks
     this.item = null;
     this.view = 0;
     this.events = [];
@@ -21,9 +22,17 @@ export class Detail {
     if (this.item?.id !== item?.id) {
       this.view = 0;
       this.events = [];
+      this.original = null;
       this.node.scrollTop = 0;
     }
     this.item = item;
+    this.draw();
+  }
+
+  // Without its masks, for this reason, as long as it is looked at.
+  reveal(ref, reason) {
+    this.original = { ref, reason };
+    this.player = null;
     this.draw();
   }
 
@@ -72,19 +81,22 @@ export class Detail {
 
   large(evidence) {
     const label = `${text(this.item.title)}, ${this.place(this.item)}`;
+    const original = this.revealed(evidence);
     if (!isClip(evidence)) {
       this.player = null;
-      return evidence ? picture(evidence, { alt: label, eager: true }) : thumbnail(this.item);
+      return evidence ? picture(evidence, { alt: label, eager: true, original }) : thumbnail(this.item);
     }
     // The case changes while somebody watches: what plays goes on. What could not be played says so in today's language.
     const known = this.player?.ref === evidence.ref && !this.player.frame.classList.contains("empty");
-    if (!known) this.player = { ref: evidence.ref, frame: clip(evidence, { label }) };
+    if (!known) this.player = { ref: evidence.ref, frame: clip(evidence, { label, original }) };
     return this.player.frame;
   }
 
   thumb(evidence, index) {
     const press = () => {
       this.view = index;
+      this.original = null;
+      this.player = null;
       this.draw();
     };
     const inside = isClip(evidence)
@@ -94,18 +106,24 @@ export class Detail {
     return h("button", { type: "button", "aria-pressed": String(index === this.view), "aria-label": said, "data-view": index, onclick: press, title: role(evidence) }, inside);
   }
 
+  revealed(evidence) {
+    return evidence && this.original?.ref === evidence.ref ? this.original.reason : null;
+  }
+
   caption(evidence) {
     if (!evidence) return null;
     const item = this.item;
+    const original = this.revealed(evidence) ? h("b", { class: "original" }, ` · ${t("original")}`)
+      : mayAct() ? h("button", { type: "button", class: "original", "data-action": "original", onclick: () => this.onoriginal(evidence) }, t("action.original")) : null;
     if (isClip(evidence)) {
       return h("figcaption", {},
         h("span", {}, `${this.cameraName(evidence.camera)} · ${day(evidence.captured_at)} – ${clock(evidence.until_at)}`),
-        h("span", {}, `${role(evidence)} · `, download(evidence)));
+        h("span", {}, `${role(evidence)} · `, download(evidence), original));
     }
     const told = evidence.box ? ` · ${item.label} ${(item.confidence * 100).toFixed(0)} %` : "";
     return h("figcaption", {},
       h("span", {}, [evidence.camera && this.cameraName(evidence.camera), day(evidence.captured_at)].filter(Boolean).join(" · ")),
-      h("span", {}, `${role(evidence)}${told}`));
+      h("span", {}, `${role(evidence)}${told}`, original));
   }
 
   // What one key does.

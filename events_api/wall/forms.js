@@ -7,7 +7,7 @@ export const KEYS = { confirm: "C", reject: "R", merge: "M", undo: "Z" };
 // What is asked for; "!" must be given. An action that is not named here asks for nothing.
 const ASKED = {
   assign: ["unit!", "note"], extend: ["until!", "reason!"], defer: ["until!", "reason!"], return: ["reason!", "note"],
-  escalate: ["reason", "note"], verify: ["note"], close: ["reason", "note"], reopen: ["reason!", "note"],
+  original: ["reason!"], escalate: ["reason", "note"], verify: ["note"], close: ["reason", "note"], reopen: ["reason!", "note"],
 };
 const HOURS = [1, 4, 24, 72];
 

@@ -5,10 +5,11 @@ import { h, svg, t } from "/wall/words.js";
 const TEN = 10;
 export const STAGES = ["received", "decoded", "inferred", "confirmed", "filed", "posted"];
 
-export function picture(evidence, { alt, eager = false } = {}) {
+// `original`: why the picture is to be seen without its masks; the server notes it.
+export function picture(evidence, { alt, eager = false, original = null } = {}) {
   if (!evidence) return h("div", { class: "frame empty" }, h("span", {}, t("evidence.none")));
   const image = h("img", {
-    src: address(evidence),
+    src: address(evidence, original),
     alt: alt ?? "", loading: eager ? "eager" : "lazy", decoding: "async", draggable: "false",
   });
   const sheet = h("div", { class: "sheet" }, image, box(evidence.box));
@@ -26,9 +27,9 @@ export function isClip(evidence) {
 }
 
 // Where somebody asked for it, it plays at once. What this browser cannot decode can still be taken home.
-export function clip(evidence, { label, autoplay = true }) {
+export function clip(evidence, { label, autoplay = true, original = null }) {
   const video = h("video", {
-    src: address(evidence), "aria-label": label, controls: true, autoplay, muted: true, playsinline: true,
+    src: address(evidence, original), "aria-label": label, controls: true, autoplay, muted: true, playsinline: true,
     preload: autoplay ? "auto" : "metadata", disablepictureinpicture: true,
   });
   video.muted = true; // the attribute alone does not count for an element made by a script
@@ -48,8 +49,9 @@ export function download(evidence) {
   return h("a", { class: "download", href: address(evidence), download: `${evidence.camera}-${date}-${name}` }, t("clip.download"));
 }
 
-function address(evidence) {
-  return `/v1/evidence/${evidence.ref.split("/").map(encodeURIComponent).join("/")}`;
+function address(evidence, original = null) {
+  const asked = original ? `?${new URLSearchParams({ unmasked: "true", reason: original })}` : "";
+  return `/v1/evidence/${evidence.ref.split("/").map(encodeURIComponent).join("/")}${asked}`;
 }
 
 // The sheet takes the picture's own shape, so that the box's 0..1 are the picture's, never the frame's.

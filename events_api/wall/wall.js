@@ -28,7 +28,11 @@ const names = new CameraNames({ onknown: named });
 const place = (item) => placeOf(item, names);
 const list = new CaseList($("cases"), { place, onchoose: (id) => choose(id), onend: older });
 const acting = new Acting($("toast"), { place, units, onanswer: answered });
-const detail = new Detail($("detail"), { place, cameraName: (id) => names.name(id), onact: act, onmenu: () => act("menu"), onback: back });
+const detail = new Detail($("detail"), { place, cameraName: (id) => names.name(id), onact: act, onmenu: () => act("menu"), onback: back,
+  onoriginal: async (evidence) => {
+    const why = await acting.why("original", detail.item);
+    if (why) detail.reveal(evidence.ref, why.reason);
+  } });
 const filters = new Filters($("filters"), $("filter-panel"), { onchange: () => fill().catch(lost) });
 const sound = new Sound({ waiting: () => list.order.some((id) => waits(list.get(id))), onchange: drawSound });
 const stream = new Stream({ onevent: take, onopen: found, onlost: lost, refused });

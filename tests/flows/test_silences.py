@@ -57,6 +57,7 @@ def test_a_snapshot_holds_the_silences_too(tmp_path, cut):
 def test_the_runner_that_lasts_keeps_them_over_a_restart(tmp_path, cut):
     clock = ManualClock(START)
     bus = LocalBus(tmp_path / "citybrain.db", clock=clock)
+    waiting = None
     for part in (DAY[:cut], DAY[cut:]):
         for topic, value in part:
             bus.publish(topic, "key", value)
@@ -73,8 +74,11 @@ def test_the_runner_that_lasts_keeps_them_over_a_restart(tmp_path, cut):
 class Desk:
     """A desk that nobody asks."""
 
-    async def send(self, outgoing):
+    async def notify(self, outgoing):
         raise NotImplementedError
+
+    async def close(self):
+        return None
 
 
 def test_what_was_silenced_is_in_the_ledger():

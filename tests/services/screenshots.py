@@ -84,7 +84,9 @@ class Evening:
                 "illegal_parking", "dark", 60, ago=1500, label="car", unseen_since=self.now - timedelta(minutes=14)
             )
         )
-        self.told(self.case("waterlogging", "flood", 100, ago=780, label="water", light=Light.YELLOW, judged="confirmed"))
+        self.told(
+            self.case("waterlogging", "flood", 100, ago=780, label="water", light=Light.YELLOW, judged="confirmed")
+        )
         self.city.file(
             case(
                 70,

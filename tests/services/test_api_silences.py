@@ -21,6 +21,7 @@ from events_api.security import Role
 from pipeline.flow import Pipeline
 from pipeline.runners.embedded import Embedded
 from tests.flows import street
+from tests.flows.test_silences import Desk
 from tests.services.api_city import City, case, event, serving
 
 HOUR = timedelta(hours=1)
@@ -305,7 +306,7 @@ def test_a_silence_that_was_to_begin_long_ago_begins_now(city, http):
 def test_what_is_silenced_here_is_held_back_there_and_told_when_it_is_ended_here(tmp_path):
     clock = ManualClock(street.START)
     city = City(tmp_path, clock=clock)
-    desk = {"desk": None}  # nobody sends anything: what would be sent is counted
+    desk = {"desk": Desk()}  # nobody sends anything: what would be sent is counted
     pipeline = Embedded(tmp_path / "citybrain.db", Pipeline(street.city()), clock=clock, notifiers=desk)
     looks = street.Street([street.Thing(street.A, 10)]).looks(every=10, until=600)
     with serving(city.app()) as url, httpx.Client(base_url=url, timeout=20) as http:

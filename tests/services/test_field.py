@@ -63,7 +63,7 @@ class Field(Wall):
     def come(self, query: str = "", *, language: str = "en") -> Field:
         self.browser.get(f"{self.url}/wall/icon.svg")
         self.do(f"localStorage.setItem('language', '{language}')")
-        self.opened(PAGE + query, ready="#cases .card, #bar button, #none:not([hidden])")
+        self.opened(PAGE + query, ready="#cases .card, #bar button, #case .over, #none:not([hidden])")
         return self
 
     def act(self, action: str) -> None:
@@ -125,7 +125,9 @@ def test_a_case_is_accepted_visited_photographed_and_reported_done(city, phone, 
     (picture,) = city.acts[-1].evidence
     kept = city.evidence.get(picture.ref)
     assert b"GPS" not in kept
-    assert cv2.imdecode(np.frombuffer(kept, np.uint8), cv2.IMREAD_COLOR).shape[:2] == (1200, 1600)
+    image = cv2.imdecode(np.frombuffer(kept, np.uint8), cv2.IMREAD_COLOR)
+    assert image is not None
+    assert image.shape[:2] == (1200, 1600)
     assert phone.complaints() == []
 
 

@@ -37,8 +37,9 @@ def test_nothing_stands_in_anyones_way(city, browser, theme):
     with serving(city.app()) as url:
         browser.get(f"{url}/wall/icon.svg")
         browser.execute_script("localStorage.setItem('theme', arguments[0])", theme)
+        page = Wall(browser, url)
         for path, ready in PAGES.items():
-            page = Wall(browser, url).opened(path, ready="#link.live")
+            page.opened(path, ready="#link.live")
             page.until(ready)
             assert faults(page) == [], path
         page.opened("/wall/mosaic.html", ready="#link.live")

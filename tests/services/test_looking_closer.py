@@ -175,4 +175,5 @@ async def test_a_worker_killed_while_it_follows_a_fire_costs_one_look_and_the_fi
     assert state.lost_looks <= 1
     assert state.reconnects == 0
     assert len(between(looks, began)) >= 4
-    assert sum(b.seq - a.seq - 1 for a, b in pairwise(looks)) == state.lost_looks
+    # A look that was told just before the worker died counts as lost, and leaves no gap.
+    assert sum(b.seq - a.seq - 1 for a, b in pairwise(looks)) <= state.lost_looks

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -26,7 +27,7 @@ DISTRICT = Area("530111", Text("官渡区", "Guandu"), "district", areas=STREETS
 def city(tmp_path):
     made = City(tmp_path, clock=ManualClock(START + 10 * HOUR))
     made.beat()
-    done = {"state": CaseState.CLOSED, "accepted_at": START + HOUR / 2, "done_at": START + HOUR}
+    done: dict[str, Any] = {"state": CaseState.CLOSED, "accepted_at": START + HOUR / 2, "done_at": START + HOUR}
     made.file(
         case(1, unit="parks", closed_at=START + HOUR, **done),
         case(2, unit="parks", grid_cell="530111002001001"),

@@ -95,7 +95,9 @@ def test_each_severity_and_the_volume_can_be_chosen(city, wall):
     wall.click("[data-sound=normal]")
     wall.until("document.querySelector('#sound').innerText !== 'sound off'")
     wall.do("document.querySelector('#help').close()")
-    wall.until("!document.activeElement.closest('dialog')")  # a key pressed before that would go to what is no longer shown
+    wall.until(
+        "!document.activeElement.closest('dialog')"
+    )  # a key pressed before that would go to what is no longer shown
     wall.press("?")
     wall.until("document.querySelector('#sound').innerText === 'sound on'")
     wall.do("document.querySelector('#help').close()")

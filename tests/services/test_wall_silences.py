@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -52,7 +53,8 @@ def choose(page: Wall, name: str, value: str) -> None:
 
 def silenced(city: City, id: str, **more) -> None:
     now = SystemClock().now()
-    silence = Silence(id, **({"since": now, "until": now + HOUR, "author": "wang", "reason": "a fair"} | more))
+    known: dict[str, Any] = {"since": now, "until": now + HOUR, "author": "wang", "reason": "a fair"}
+    silence = Silence(id, **{**known, **more})
     city.pipeline.publish(COMMANDS, "silences", write_command(Silenced(id, silence, now)))
 
 

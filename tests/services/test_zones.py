@@ -19,12 +19,13 @@ from citybrain import assembly, watching
 from citybrain.bus.local import LocalBus
 from citybrain.clock import ManualClock, SystemClock
 from citybrain.domain.camera import ZoneKind
+from citybrain.domain.geometry import Box
 from citybrain.rehearsing import LogRehearsal
 from citybrain.watching import Watching, follow_beside
 from citybrain.wire import DETECTIONS, write_detections
 from citybrain.zone_files import ConfiguredZones
 from events_api.drawing import DrawnZone
-from tests.flows.street import START, Box, Street, Thing
+from tests.flows.street import START, Street, Thing
 from tests.services.api_city import City, serving
 from tests.services.test_wall_access import faults
 from tests.services.wall_page import Wall, drawn
@@ -127,7 +128,7 @@ def test_saved_zones_are_in_the_file_beside_everything_that_was_there(city, http
 
 
 def test_the_running_roles_take_them_up_by_themselves(city, http):
-    ends = city.following()
+    ends, items = city.following(), []
     try:
         revision = put(http, zone(polygon=RIGHT)).json()["configuration"]
         for _ in range(200):
@@ -214,7 +215,9 @@ def test_the_file_as_it_was_is_kept_for_its_owner_and_its_mode_stays(city):
     city.file_of_cameras.chmod(0o640)
     files = ConfiguredZones(city.config, before=city.folder / "before", clock=SystemClock())  # read by another process
     moved = DrawnZone("kerb", ZoneKind.NO_PARKING, tuple((x, y) for x, y in RIGHT))
-    sheet, revision = files.write("gd-0001", [moved], revision=files.sheet("gd-0001").revision)
+    before = files.sheet("gd-0001")
+    assert before is not None
+    sheet, revision = files.write("gd-0001", [moved], revision=before.revision)
     assert (sheet.zones, revision) == ([moved], assembly.load(city.config).revision)
     (kept,) = (city.folder / "before").glob("*.yaml")
     assert kept.read_text() == CAMERAS
@@ -306,7 +309,8 @@ class Editor(Wall):
     def points(self, n: int = 0) -> list[tuple[float, float]]:
         """The corners of a zone as they are drawn, in hundredths."""
         said = self.ask(f"document.querySelectorAll('#board .line')[{n}].getAttribute('points')")
-        return [tuple(round(float(each) / 10) for each in pair.split(",")) for pair in said.split()]
+        pairs = (pair.split(",") for pair in said.split())
+        return [(round(float(x) / 10), round(float(y) / 10)) for x, y in pairs]
 
 
 @pytest.fixture

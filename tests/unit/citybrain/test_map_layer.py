@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from citybrain import assembly, map_layer
+from citybrain.errors import Fault
 from citybrain.map_layer import NO_LAYER, MapFile, load
 
 LINE = {"type": "LineString", "coordinates": [[102.70000049, 25.0, 1890.0], [102.8, 25.0]]}
@@ -27,7 +28,7 @@ def written(folder: Path, *features, **more) -> Path:
 
 
 def faults_of(folder: Path) -> list[str]:
-    faults = []
+    faults: list[Fault] = []
     assert load(folder, faults=faults) is NO_LAYER
     return [str(fault).removeprefix(f"{folder}/") for fault in faults]
 
@@ -38,7 +39,7 @@ def test_what_is_served_is_what_is_drawn(tmp_path):
         {"type": "Polygon", "coordinates": [[[1, 1], [2, 1], [2, 2], [1, 1]]]}, name={"zh": "湖", "en": "Lake"}
     )
     place = feature({"type": "Point", "coordinates": [102.7, 25.0]})
-    faults = []
+    faults: list[Fault] = []
     layer = load(written(tmp_path, road, lake, place), faults=faults)
     assert faults == []
     served = json.loads(layer.content)["features"]
@@ -118,7 +119,7 @@ def test_a_faulty_map_leaves_the_one_before(tmp_path):
 
 
 def test_the_demo_city_has_a_map_around_its_cameras():
-    faults = []
+    faults: list[Fault] = []
     layer = load(DEMO, faults=faults)
     assert faults == []
     kinds = {each["properties"]["kind"] for each in json.loads(layer.content)["features"]}

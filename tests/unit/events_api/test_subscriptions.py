@@ -221,7 +221,9 @@ async def test_dead_letters_of_a_month_and_secrets_whose_time_is_over_are_forgot
         outbox.bury(outbox.due(START)[0], "answered 422")
         clock.advance(timedelta(days=29))
         telling.take_in()
-        assert kept.get("s1").previous_secret is None
+        found = kept.get("s1")
+        assert found is not None
+        assert found.previous_secret is None
         assert [each.state for each in kept.deliveries("s1", limit=9)] == ["waiting", "dead"]
         clock.advance(timedelta(days=2))
         telling.take_in()

@@ -18,8 +18,10 @@ def test_a_stamped_picture_is_the_same_picture():
     image = stamped(plain, AT)
     assert stamp_of(image) == AT
     assert stamp_of(plain) is None
-    decoded = [cv2.imdecode(np.frombuffer(each, np.uint8), cv2.IMREAD_COLOR) for each in (plain, image)]
-    assert np.array_equal(*decoded)
+    before, after = (cv2.imdecode(np.frombuffer(each, np.uint8), cv2.IMREAD_COLOR) for each in (plain, image))
+    assert before is not None
+    assert after is not None
+    assert np.array_equal(before, after)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from citybrain.domain.camera import Text
+from citybrain.errors import Fault
 from pipeline.calendar import (
     EVERY_HOUR,
     HORIZON,
@@ -164,7 +165,7 @@ def test_used_time_adds_up_and_is_never_more_than_passed(calendar, instants):
 
 
 def test_the_calendar_that_ships_reads_as_it_is_written():
-    faults = []
+    faults: list[Fault] = []
     calendar = load(SHIPPED, timezone="Asia/Shanghai", faults=faults)
     assert faults == []
     assert calendar.holiday(date(2026, 10, 1)) == Text("国庆节", "National Day")

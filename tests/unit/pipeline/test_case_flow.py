@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from citybrain.domain.case import ALLOWED, CaseAction, CaseState, Light, allowed_actions
 from citybrain.domain.episode import Evidence
 from citybrain.domain.geometry import Box
-from pipeline.cases.passing import light_at
+from pipeline.cases.deadlines import light_at
 from pipeline.cases.records import REMEMBER, case_id
 from pipeline.routes import Routes
 from tests.flows.street import HOUR, MINUTE, SECOND, START, B, camera, city, scene
@@ -209,7 +210,7 @@ REACHED_BY = {
 }
 
 
-NEEDS = {
+NEEDS: dict[CaseAction, dict[str, Any]] = {
     CaseAction.RETURN: {"reason": "not ours"},
     CaseAction.ASSIGN: {"unit": "urban_order"},
     CaseAction.EXTEND: {"until": START + 9 * HOUR},

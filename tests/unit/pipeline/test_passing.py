@@ -158,11 +158,11 @@ def test_a_case_of_friday_evening_turns_red_on_the_working_day_after_the_festiva
     for at in (friday + HOUR, friday + 2 * DAY, EIGHT + 9 * DAY, EIGHT + 10 * DAY):
         assert corner.ticks(at) == []
     assert corner.ticks(EIGHT + 10 * DAY + 36 * MINUTE) == ["status"]
-    assert corner.case.light is Light.YELLOW
-    corner.ticks(EIGHT + 10 * DAY + HOUR)
-    assert corner.case.light is Light.YELLOW
-    corner.ticks(EIGHT + 10 * DAY + HOUR + SECOND)
-    assert corner.case.light is Light.RED
+    lights = [corner.case.light]
+    for after in (HOUR, HOUR + SECOND):
+        corner.ticks(EIGHT + 10 * DAY + after)
+        lights.append(corner.case.light)
+    assert lights == [Light.YELLOW, Light.YELLOW, Light.RED]
 
 
 def test_a_case_stored_before_it_had_a_warning_has_one_at_four_fifths():

@@ -118,7 +118,9 @@ def test_every_citybrain_command_exists() -> None:
     commands = set(re.findall(r"^    ([a-z][a-z-]*)(?: |$)", told.stdout, re.MULTILINE))
     assert "up" in commands
     for page in [*PAGES, ROOT / "docker-compose.yml"]:
-        named_here = re.findall(r"(?:^    |`|--rm )citybrain ([a-z][a-z-]*)", page.read_text(encoding="utf-8"), re.MULTILINE)
+        named_here = re.findall(
+            r"(?:^    |`|--rm )citybrain ([a-z][a-z-]*)", page.read_text(encoding="utf-8"), re.MULTILINE
+        )
         assert set(named_here) <= commands, named(page)
 
 
@@ -169,12 +171,9 @@ def keys() -> Iterator[tuple[str, type[Section], str]]:
     yield "## codes/*.yaml", CodeTable, "\n## "
     yield "## codes/*.yaml", Category, "\n## "
     yield "## codes/*.yaml", Allowed, "\n## "
-    for model in (CalendarFile, Holiday, MadeUp):
-        yield "## calendar.yaml", model, "\n## "
-    for model in (AreasFile, AreaFile):
-        yield "## areas.yaml", model, "\n## "
-    for model in (Routes, Route, Silence, Match):
-        yield "## routes.yaml", model, "\n## "
+    yield from (("## calendar.yaml", model, "\n## ") for model in (CalendarFile, Holiday, MadeUp))
+    yield from (("## areas.yaml", model, "\n## ") for model in (AreasFile, AreaFile))
+    yield from (("## routes.yaml", model, "\n## ") for model in (Routes, Route, Silence, Match))
     yield "## safety.yaml", SafetyFile, "\n## "
     yield "## sensors.yaml", sensors._File, "\nA sensor:"
     yield "\nA sensor:", sensors.Sensor, "\n## "
