@@ -119,13 +119,13 @@ class Client:
         cursor: str | None = None
         while True:
             page = self._json("GET", "/v1/cases", {"limit": 200, **filters, "cursor": cursor})
-            yield from map(_case, page["items"])
+            yield from map(read_case, page["items"])
             cursor = page["next"]
             if cursor is None:
                 return
 
     def case(self, id: str) -> Case:
-        return _case(self._json("GET", f"/v1/cases/{quote(id)}"))
+        return read_case(self._json("GET", f"/v1/cases/{quote(id)}"))
 
     def timeline(self, id: str) -> list[CaseEvent]:
         """Everything that happened to one case, oldest first."""
@@ -148,7 +148,7 @@ class Client:
         asked: dict[str, Any] = {"action": action.value, "reason": reason, "note": note, "evidence": list(evidence)}
         asked |= {"unit": unit, "until": None if until is None else iso(until), "into": into}
         answer = self._post(f"/v1/cases/{quote(id)}/actions", asked, idempotency_key)
-        return Acted(answer["command"], answer["applied"], _case(answer["case"]))
+        return Acted(answer["command"], answer["applied"], read_case(answer["case"]))
 
     # -- events -------------------------------------------------------------------------------------------------------
 
@@ -326,10 +326,6 @@ def _query(filters: Mapping[str, Filter]) -> dict[str, str | list[str]]:
             case _:
                 found[name] = list(value)
     return found
-
-
-def _case(fields: Json) -> Case:
-    return read_case(fields)
 
 
 def _followed(fields: Json) -> Followed:

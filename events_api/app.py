@@ -161,6 +161,8 @@ def create_app(
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is not None:  # made once, and kept by FastAPI
+        return app.openapi_schema
     document = FastAPI.openapi(app)
     add_examples(document)
     document["x-problems"] = dict(problems.KINDS)

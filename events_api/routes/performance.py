@@ -153,8 +153,9 @@ def _key(query: PerformanceQuery, given: Parts) -> Callable[[Fields], str]:
         return lambda case: case["unit"] or ""
     if query.by == "scene":
         return lambda case: str(case["scene"])
-    codes = [each.code for district in given.registry.areas for each in district.walk() if each.level == query.level]
-    return lambda case: next((code for code in codes if (case["grid_cell"] or "").startswith(code)), "")
+    codes = {each.code for district in given.registry.areas for each in district.walk() if each.level == query.level}
+    lengths = {len(code) for code in codes}
+    return lambda case: next((code for n in lengths if (code := (case["grid_cell"] or "")[:n]) in codes), "")
 
 
 def _names(query: PerformanceQuery, given: Parts) -> Callable[[str], Bilingual]:

@@ -16,7 +16,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 from citybrain.clock import iso
 from citybrain.configuration import duration
 from citybrain.domain.command import Silence, Silenced
-from citybrain.wire import COMMANDS, write_command
+from citybrain.wire import COMMANDS, silence_fields, write_command
 from events_api.limits import Limited
 from events_api.parts import Given, Operator, Parts, Viewer, audit, limit
 from events_api.ports import KeptSilence
@@ -226,15 +226,8 @@ def _configured(given: Parts) -> dict[str, Silence]:
 def _shown(kept: KeptSilence, now: datetime, *, configured: bool = False) -> dict[str, Any]:
     silence = kept.silence
     return {
-        "id": silence.id,
+        **silence_fields(silence),
         "state": "expired" if _is_over(silence, now) else "pending" if now < silence.since else "active",
-        "since": iso(silence.since),
-        "until": iso(silence.until),
-        "author": silence.author,
-        "reason": silence.reason,
-        "scene": silence.scene,
-        "camera": silence.camera,
-        "grid_cell": silence.grid_cell,
         "configured": configured,
         "held": kept.held,
         "holding": kept.holding,
