@@ -26,8 +26,8 @@ from bench.running import FOOTAGE, Running, running, wait_until
 from citybrain.clock import SystemClock, instant
 from citybrain.demo import footage_clip
 from citybrain.demo.city import CONFIG as DEMO
+from citybrain.deployment import DataFolder
 from citybrain.errors import Transient, UsageError
-from citybrain.roles import DataFolder
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,7 @@ _FIRST = 48
 _CLOSE_ENOUGH = 0.06
 _MOST_STEPS = 9
 _OVERLOADED_S = 60.0
+_MOST_CORRECTIONS = 4
 _FIRES = 12
 _FIRE_BEGINS_S, _FIRE_CLIP_S = 20.0, 190.0  # configs/demo/footage/fire.yaml
 _OURS = ("ingest", "worker", "pipeline", "api", "up")
@@ -230,12 +231,13 @@ def _per_camera(steps: Sequence[Found]) -> float | None:
 def overload(clip: Path, times: float, one: int, seconds: float) -> dict[str, Any]:
     """So many times what there is time for, all judged by every scene that ships, while fires break out on some cameras.
 
-    The simulator grows with the city and takes its time from it: the number of cameras is corrected once by what was found.
+    The simulator grows with the city and takes its time from it: the number of cameras is corrected by what was found.
     """
     window = max(seconds, _OVERLOADED_S)
-    found = _overloaded(clip, round(one * times), times, window)
-    if not 0.9 * times <= found.times <= times:
-        found = _overloaded(clip, max(2 * _FIRES, round(found.cameras * 0.97 * times / found.times)), times, window)
+    tried = [_overloaded(clip, round(one * times), times, window)]
+    while not 0.9 * times <= tried[-1].times <= times and len(tried) < _MOST_CORRECTIONS:
+        tried.append(_overloaded(clip, _corrected(tried, 0.96 * times), times, window))
+    found = tried[-1]
     latencies = sorted(case["latency_s"] for case in found.cases if case["latency_s"] is not None)
     return {
         "times": times,
@@ -255,6 +257,14 @@ def overload(clip: Path, times: float, one: int, seconds: float) -> dict[str, An
             "fire_to_desk": bool(latencies) and percentile(latencies, 0.99) <= DESK_S,
         },
     }
+
+
+def _corrected(tried: Sequence[Found], times: float) -> int:
+    """How many cameras are so many times too many: on the line through the last two that were tried, else through nothing."""
+    last = tried[-1]
+    cameras, asked = (tried[-2].cameras, tried[-2].times) if len(tried) > 1 else (0, 0.0)
+    steepness = (last.cameras - cameras) / ((last.times - asked) or 1.0)
+    return max(2 * _FIRES, round(last.cameras + (times - last.times) * max(1.0, steepness)))
 
 
 def _overloaded(clip: Path, count: int, times: float, seconds: float) -> Found:

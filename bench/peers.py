@@ -29,9 +29,9 @@ from bench.machine import machine
 from bench.peer_processes import Listener, Simulated, peer_environment, simulated, started, usage
 from citybrain.bus.local import LocalBus
 from citybrain.clock import SystemClock
+from citybrain.deployment import DataFolder
 from citybrain.domain.detection import Looked
 from citybrain.errors import UsageError
-from citybrain.roles import DataFolder
 from citybrain.supervisor import citybrain
 from citybrain.wire import DETECTIONS, read_detections
 from detectors.registry import openvino_files

@@ -26,12 +26,12 @@ from bench.running import wait_until
 from citybrain.bus.local import LocalBus
 from citybrain.clock import SystemClock
 from citybrain.demo.city import Ports
+from citybrain.deployment import DataFolder
 from citybrain.domain.camera import Text
 from citybrain.domain.case import STAMPS, Case, CaseEvent, CaseEventType, CaseState
 from citybrain.domain.episode import Evidence
 from citybrain.domain.geometry import Box
 from citybrain.errors import Transient
-from citybrain.roles import DataFolder
 from citybrain.wire import CASE_EVENTS, write_case_event
 
 ROOT = Path(__file__).parents[1]

@@ -86,19 +86,21 @@ def _up(given: argparse.Namespace) -> int:
 
 def _role(given: argparse.Namespace) -> int:
     from citybrain import roles
+    from citybrain.deployment import Deployment
 
-    data = roles.DataFolder(given.data)
-    data.make()
+    city = Deployment.told(given.data, bus=given.bus, database=given.database, hot=given.hot, evidence=given.evidence)
+    city.data.make()
+    city.export()
     if given.command == "ingest":
-        roles.run_ingest(given.config, data, workers=given.workers)
+        roles.run_ingest(given.config, city, workers=given.workers)
     elif given.command == "pipeline":
-        roles.run_pipeline(given.config, data, dispatch=given.dispatch)
+        roles.run_pipeline(given.config, city, dispatch=given.dispatch)
     elif given.command == "sensors":
         from citybrain.sensing import run_sensors
 
-        run_sensors(given.config, data)
+        run_sensors(given.config, city)
     else:
-        roles.run_api(given.config, data, host=given.host, port=given.port, webhooks_to=given.webhooks_to)
+        roles.run_api(given.config, city, host=given.host, port=given.port, webhooks_to=given.webhooks_to)
     return DONE
 
 
@@ -229,6 +231,17 @@ def _parser() -> argparse.ArgumentParser:
         to.add_argument("--host", default="127.0.0.1", metavar="H", help="address to listen on (default: %(default)s)")
         to.add_argument("--port", type=_port, default=8000, metavar="P", help="(default: %(default)s)")
 
+    def shared(to: argparse.ArgumentParser) -> None:
+        """What several machines share, and else lies in --data; an address with a password belongs into the variable."""
+        where = to.add_argument_group("beyond one machine")
+        for option, example, what in (
+            ("bus", "kafka://HOST:PORT", "what carries the messages"),
+            ("database", "postgresql://HOST/NAME", "what keeps the view of the cases"),
+            ("hot", "redis://HOST:PORT", "what keeps the latest pictures and states"),
+            ("evidence", "s3://BUCKET", "what keeps pictures and clips"),
+        ):
+            where.add_argument(f"--{option}", metavar=example, help=f"{what} (else $CITYBRAIN_{option.upper()})")
+
     up = command("up", _up, "everything on one machine: cameras in, cases out, wall and API")
     ingest = command("ingest", _role, "one role: the network process and its workers")
     pipeline = command("pipeline", _role, "one role: the pipeline and the sender")
@@ -237,6 +250,8 @@ def _parser() -> argparse.ArgumentParser:
     for each in (up, ingest, pipeline, api, sensors):
         config(each)
         data(each)
+    for each in (ingest, pipeline, api, sensors):
+        shared(each)
     for each in (up, pipeline):
         each.add_argument("--dispatch", metavar="URL", help="the dispatch system that cases are posted to")
     for each in (up, ingest):

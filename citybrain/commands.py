@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -12,8 +13,8 @@ from typing import Any
 
 from citybrain import assembly, recordings, supervisor
 from citybrain.clock import Clock
+from citybrain.deployment import VARIABLES, DataFolder
 from citybrain.errors import ConfigError, UsageError
-from citybrain.roles import DataFolder
 from citybrain.supervisor import Supervisor
 from citybrain.wire import write_case_event
 from detectors.registry import find_models, list_models
@@ -38,6 +39,7 @@ def up(
     webhooks_to: Sequence[str] = (),
 ) -> int:
     """Check the configuration and the address, then run the roles until told to stop."""
+    _refuse_shared_parts()
     folder = DataFolder(data)
     folder.make()
     folder.dispatch_secret()
@@ -63,6 +65,12 @@ def up(
     print(f"citybrain: the wall is at http://{host}:{port}", file=sys.stderr)
     Supervisor(commands, clock=clock).run()
     return DONE
+
+
+def _refuse_shared_parts() -> None:
+    """All of it lies in --data: nobody shall believe that it is elsewhere."""
+    if told := [variable for variable in VARIABLES.values() if os.environ.get(variable)]:
+        raise UsageError(f"up keeps everything in --data: unset {', '.join(told)}, or start the roles one by one")
 
 
 def check(given: argparse.Namespace) -> int:

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 from citybrain.clock import SystemClock
+from citybrain.deployment import DataFolder
 from citybrain.errors import Unreadable, UsageError
 from citybrain.evidence import checking
 from citybrain.evidence.signer import PublicKey
-from citybrain.roles import DataFolder
 from events_api.audit import AuditTrail
 from events_api.security import Keys, Role
 

@@ -9,7 +9,6 @@ import sqlite3
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -18,18 +17,15 @@ from typing import Any
 import uvloop
 from pydantic import SecretStr
 
-from citybrain import reading, signing
+from citybrain import reading
 from citybrain.assembly import Configuration
 from citybrain.briefing import plan_of
-from citybrain.bus.local import LocalBus, connect
+from citybrain.bus.local import connect
 from citybrain.clock import Clock, SystemClock
 from citybrain.delivery.outbox import SCHEMA as OUTBOX
 from citybrain.delivery.outbox import Outbox
-from citybrain.errors import UsageError
-from citybrain.evidence.files import FileEvidence
+from citybrain.deployment import DataFolder, Deployment
 from citybrain.evidence.seals import Seal, seals_of
-from citybrain.evidence.signer import Signer
-from citybrain.hot.sqlite import SqliteHot
 from citybrain.map_layer import MapFile
 from citybrain.ports import Notifier
 from citybrain.rehearsing import LogRehearsal
@@ -58,91 +54,13 @@ DISPATCH = "dispatch"
 _PIPELINE_FIRST = timedelta(seconds=20)
 
 
-@dataclass(frozen=True, slots=True)
-class DataFolder:
-    """Where one machine keeps what lasts and what is hot."""
-
-    path: Path
-
-    @property
-    def database(self) -> Path:
-        """Message log, states and outbox."""
-        return self.path / "citybrain.db"
-
-    @property
-    def view(self) -> Path:
-        return self.path / "view.db"
-
-    @property
-    def hot(self) -> Path:
-        return self.path / "hot.db"
-
-    @property
-    def evidence(self) -> Path:
-        return self.path / "evidence"
-
-    @property
-    def accepted(self) -> Path:
-        """The configuration in force."""
-        return self.path / "accepted.pickle"
-
-    @property
-    def zones_before(self) -> Path:
-        """Files of cameras as they were before zones were written into them."""
-        return self.path / "zones-before"
-
-    @property
-    def keys(self) -> Path:
-        return self.path / "keys.json"
-
-    @property
-    def reporters(self) -> Path:
-        """Who reported, masked."""
-        return self.path / "reporters.db"
-
-    @property
-    def subscriptions(self) -> Path:
-        """Who is told by webhook, how far each is, and what waits for it."""
-        return self.path / "subscriptions.db"
-
-    @property
-    def audit(self) -> Path:
-        """Who did what."""
-        return self.path / "audit.db"
-
-    def signer(self) -> Signer:
-        """The key that evidence is signed with; made at first use, readable by the owner only."""
-        return Signer.open(self.path / "evidence.key")
-
-    @property
-    def sensors(self) -> Path:
-        """How each sensor stands."""
-        return self.path / "sensors.db"
-
-    def dispatch_secret(self) -> str:
-        """The secret shared with the dispatch system; made at first use, readable by the owner only."""
-        path = self.path / "dispatch.secret"
-        if not path.exists():
-            path.touch(mode=0o600)
-            path.write_text(signing.new_secret() + "\n")
-        return path.read_text().strip()
-
-    def make(self) -> None:
-        """Create the folder and the database in it. Raises UsageError when that cannot be."""
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            connect(self.database, durable=True).close()
-        except (OSError, sqlite3.Error) as error:
-            raise UsageError(f"--data {self.path}: cannot be written ({error}); name a folder of yours") from None
-
-
-def run_ingest(config: Path, data: DataFolder, *, workers: int | None = None) -> None:
+def run_ingest(config: Path, city: Deployment, *, workers: int | None = None) -> None:
     """The network process and its workers, until told to stop."""
-    clock, hot = SystemClock(), SqliteHot(data.hot)
+    clock, hot, data = SystemClock(), city.open_hot(), city.data
     watching = Watching(config, role="ingest", clock=clock, hot=hot, accepted=data.accepted, read=reading.apart)
     command = python("citybrain.worker", "--data", str(data.path), "--fd", "{fd}", "--worker", "{worker}")
-    bus = LocalBus(data.database)
-    clips = Clips(evidence=FileEvidence(data.evidence), bus=bus, clock=clock)
+    bus = city.open_bus()
+    clips = Clips(evidence=city.open_evidence(), bus=bus, clock=clock)
     network = Network(
         plan_of(watching.current),
         workers=WorkerPool(command, count=workers),
@@ -174,9 +92,9 @@ def run_ingest(config: Path, data: DataFolder, *, workers: int | None = None) ->
     _run(work(), stop)
 
 
-def run_pipeline(config: Path, data: DataFolder, *, dispatch: str | None) -> None:
+def run_pipeline(config: Path, city: Deployment, *, dispatch: str | None) -> None:
     """The embedded pipeline and its sender, until told to stop."""
-    clock, hot = SystemClock(), SqliteHot(data.hot)
+    clock, hot, data = SystemClock(), city.open_hot(), city.data
     watching = Watching(config, role="pipeline", clock=clock, hot=hot, accepted=data.accepted, read=reading.apart)
     notifiers: Mapping[str, Notifier] = {DISPATCH: _desk(dispatch, data)} if dispatch else {}
     embedded = Embedded(
@@ -184,7 +102,7 @@ def run_pipeline(config: Path, data: DataFolder, *, dispatch: str | None) -> Non
         watching.current.pipeline(),
         clock=clock,
         notifiers=notifiers,
-        evidence=FileEvidence(data.evidence),
+        evidence=city.open_evidence(),
         hot=hot,
         upkeep=with_hold(Upkeep(), watching.current.longest_hold),
         signer=data.signer(),
@@ -202,17 +120,17 @@ def run_pipeline(config: Path, data: DataFolder, *, dispatch: str | None) -> Non
     embedded.close()
 
 
-def run_api(config: Path, data: DataFolder, *, host: str, port: int, webhooks_to: Sequence[str] = ()) -> None:
+def run_api(config: Path, city: Deployment, *, host: str, port: int, webhooks_to: Sequence[str] = ()) -> None:
     """The events API and the wall, until told to stop. `webhooks_to`: where subscribers' URLs may lead beside public addresses."""
-    clock, hot = SystemClock(), SqliteHot(data.hot)
+    clock, hot, data = SystemClock(), city.open_hot(), city.data
     watching = Watching(config, role="api", clock=clock, hot=hot, accepted=data.accepted, read=reading.apart)
     app = create_app(
-        bus=LocalBus(data.database),
+        bus=city.open_bus(),
         store=SqliteCases(data.view),
         subscriptions=Subscriptions(data.subscriptions, clock=clock),
         webhooks=Terms(allow=tuple(webhooks_to)),
         hot=hot,
-        evidence=FileEvidence(data.evidence),
+        evidence=city.open_evidence(),
         cameras=watching.current.views.values(),
         scenes=watching.current.scene_infos(),
         keys=Keys(data.keys, clock=clock),

@@ -17,13 +17,11 @@ import cv2
 from citybrain import telemetry
 from citybrain.assembly import Configuration
 from citybrain.briefing import configuration_of
-from citybrain.bus.local import LocalBus
 from citybrain.clock import Clock, SystemClock
+from citybrain.deployment import Deployment
 from citybrain.domain.detection import Looked, Usable
 from citybrain.domain.frame import Frame
 from citybrain.errors import Unreadable
-from citybrain.evidence.files import FileEvidence
-from citybrain.hot.sqlite import SqliteHot
 from citybrain.looking import Glance, Looking
 from citybrain.ports import Bus
 from citybrain.questions import Questions
@@ -124,13 +122,12 @@ def main() -> None:
     cv2.setNumThreads(1)  # one process a core: threads of its own would only fight the others
     os.nice(5)  # decoding and inference use what the others leave, or nothing would be posted under load
     clock = SystemClock()
-    data: Path = arguments.data
+    city = Deployment.told(arguments.data)
 
     def looking(configuration: Configuration) -> Looking:
-        evidence, hot = FileEvidence(data / "evidence"), SqliteHot(data / "hot.db")
-        return Looking(configuration, evidence=evidence, hot=hot, clock=clock.now)
+        return Looking(configuration, evidence=city.open_evidence(), hot=city.open_hot(), clock=clock.now)
 
-    serve(arguments.fd, Worker(looking, LocalBus(data / "citybrain.db"), clock), max_batch=MAX_BATCH)
+    serve(arguments.fd, Worker(looking, city.open_bus(), clock), max_batch=MAX_BATCH)
 
 
 if __name__ == "__main__":

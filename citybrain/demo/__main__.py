@@ -10,8 +10,8 @@ from pathlib import Path
 from citybrain import telemetry
 from citybrain.clock import SystemClock, instant
 from citybrain.demo.city import CONFIG, DemoCity, Ports
+from citybrain.deployment import DataFolder
 from citybrain.errors import CityBrainError, ConfigError
-from citybrain.roles import DataFolder
 from citybrain.supervisor import Supervisor
 
 _BAR = 30

@@ -14,7 +14,7 @@ from pathlib import Path
 from citybrain.clock import iso
 from citybrain.demo import footage_clip
 from citybrain.demo.desk import EVENTS, SECRET_VARIABLE
-from citybrain.roles import DataFolder
+from citybrain.deployment import DataFolder
 from citybrain.supervisor import citybrain
 
 CONFIG = Path(__file__).parents[2] / "configs" / "demo"

@@ -1,0 +1,143 @@
+"""Where the parts of a running city lie: all of them in one data folder, or each where many machines share it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from citybrain import signing
+from citybrain.bus.choice import open_bus
+from citybrain.bus.local import connect
+from citybrain.errors import UsageError
+from citybrain.evidence.choice import open_evidence
+from citybrain.evidence.signer import Signer
+from citybrain.hot.choice import open_hot
+from citybrain.ports import Bus, EvidenceStore, HotStore
+
+VARIABLES: Mapping[str, str] = {
+    "bus": "CITYBRAIN_BUS",
+    "database": "CITYBRAIN_DATABASE",
+    "hot": "CITYBRAIN_HOT",
+    "evidence": "CITYBRAIN_EVIDENCE",
+}
+"""The variable that says where each shared part lies, when no option of the command does."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataFolder:
+    """Where one machine keeps what lasts and what is hot."""
+
+    path: Path
+
+    @property
+    def database(self) -> Path:
+        """Message log, states and outbox."""
+        return self.path / "citybrain.db"
+
+    @property
+    def view(self) -> Path:
+        return self.path / "view.db"
+
+    @property
+    def hot(self) -> Path:
+        return self.path / "hot.db"
+
+    @property
+    def evidence(self) -> Path:
+        return self.path / "evidence"
+
+    @property
+    def accepted(self) -> Path:
+        """The configuration in force."""
+        return self.path / "accepted.pickle"
+
+    @property
+    def zones_before(self) -> Path:
+        """Files of cameras as they were before zones were written into them."""
+        return self.path / "zones-before"
+
+    @property
+    def keys(self) -> Path:
+        return self.path / "keys.json"
+
+    @property
+    def reporters(self) -> Path:
+        """Who reported, masked."""
+        return self.path / "reporters.db"
+
+    @property
+    def subscriptions(self) -> Path:
+        """Who is told by webhook, how far each is, and what waits for it."""
+        return self.path / "subscriptions.db"
+
+    @property
+    def audit(self) -> Path:
+        """Who did what."""
+        return self.path / "audit.db"
+
+    @property
+    def sensors(self) -> Path:
+        """How each sensor stands."""
+        return self.path / "sensors.db"
+
+    def signer(self) -> Signer:
+        """The key that evidence is signed with; made at first use, readable by the owner only."""
+        return Signer.open(self.path / "evidence.key")
+
+    def dispatch_secret(self) -> str:
+        """The secret shared with the dispatch system; made at first use, readable by the owner only."""
+        path = self.path / "dispatch.secret"
+        if not path.exists():
+            path.touch(mode=0o600)
+            path.write_text(signing.new_secret() + "\n")
+        return path.read_text().strip()
+
+    def make(self) -> None:
+        """Create the folder and the database in it. Raises UsageError when that cannot be."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            connect(self.database, durable=True).close()
+        except (OSError, sqlite3.Error) as error:
+            raise UsageError(f"--data {self.path}: cannot be written ({error}); name a folder of yours") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """The addresses of what several machines share; what has none lies in the data folder, for this machine alone."""
+
+    data: DataFolder
+    bus: str | None = None
+    """`kafka://…`"""
+    database: str | None = None
+    """`postgresql://…`"""
+    hot: str | None = None
+    """`redis://…`"""
+    evidence: str | None = None
+    """`s3://…`"""
+
+    @classmethod
+    def told(cls, data: Path, *, environment: Mapping[str, str] | None = None, **addresses: str | None) -> Deployment:
+        """By options (`addresses`), and where none is given by the environment's variables."""
+        known = os.environ if environment is None else environment
+        return cls(DataFolder(data), **{name: addresses.get(name) or known.get(VARIABLES[name]) for name in VARIABLES})
+
+    def export(self, environment: MutableMapping[str, str] | None = None) -> None:
+        """Let child processes find the same; addresses may carry passwords, which a command line would show."""
+        known = os.environ if environment is None else environment
+        for name, variable in VARIABLES.items():
+            address: str | None = getattr(self, name)
+            if address is not None:
+                known[variable] = address
+
+    def open_bus(self, *, durable: bool = False) -> Bus:
+        """`durable` makes a log of one machine wait for the disk at each message, as one of many machines always does."""
+        return open_bus(self.bus, self.data.database, durable=durable)
+
+    def open_hot(self) -> HotStore:
+        return open_hot(self.hot, self.data.hot)
+
+    def open_evidence(self) -> EvidenceStore:
+        return open_evidence(self.evidence, self.data.evidence)
