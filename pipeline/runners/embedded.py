@@ -35,7 +35,8 @@ from citybrain.ports import Acknowledgement, EvidenceStore, HotStore, Message, N
 from citybrain.wire import CASE_EVENTS, COMMANDS, DETECTIONS, dumps, read_case_event, write_case_event, write_command
 from pipeline import ledger as entries
 from pipeline.camera_flow import pending
-from pipeline.flow import Effects, Pipeline, SetAside
+from pipeline.effects import Effects, SetAside
+from pipeline.flow import Pipeline
 from pipeline.runners.memory import HeldStates, advance
 from pipeline.state import (
     read_camera,

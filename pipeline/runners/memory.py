@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from citybrain.wire import COMMANDS, write_command
 from pipeline.camera_flow import CameraState
 from pipeline.cases.records import LocalityState
-from pipeline.flow import Effects, Pipeline
+from pipeline.effects import Effects
+from pipeline.flow import Pipeline
 from pipeline.silences import Silences
 
 

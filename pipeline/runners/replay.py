@@ -9,7 +9,8 @@ from pathlib import Path
 from citybrain.domain.case import CaseEvent
 from citybrain.errors import Unreadable
 from citybrain.wire import DETECTIONS, dumps, loads
-from pipeline.flow import Pipeline, SetAside
+from pipeline.effects import SetAside
+from pipeline.flow import Pipeline
 from pipeline.runners.memory import HeldStates, advance
 from pipeline.state import (
     read_camera,
