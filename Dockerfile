@@ -10,9 +10,9 @@ ENV PYTHONUNBUFFERED=1 \
 WORKDIR /opt/citybrain
 
 # Dependencies change less often than code: their layer is kept.
-COPY requirements.txt ./
+COPY requirements-city.txt ./
 RUN python -m venv /opt/venv \
-    && /opt/venv/bin/python -m pip install --require-hashes --requirement requirements.txt
+    && /opt/venv/bin/python -m pip install --require-hashes --requirement requirements-city.txt
 ENV PATH=/opt/venv/bin:$PATH
 
 COPY pyproject.toml README.md LICENSE ./

@@ -10,7 +10,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[3]
 
-LISTS = ("requirements.txt", "requirements-ultralytics.txt", "requirements-test.txt")
+LISTS = ("requirements.txt", "requirements-city.txt", "requirements-ultralytics.txt", "requirements-test.txt")
 
 
 def pyproject() -> dict[str, Any]:

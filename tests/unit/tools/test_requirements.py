@@ -12,7 +12,12 @@ from packaging.utils import canonicalize_name
 
 from tests.unit.tools.checkout import LISTS, ROOT, pins, pyproject
 
-EXTRAS = {"requirements-ultralytics.txt": ["ultralytics"], "requirements-test.txt": ["test", "redis"]}
+BEYOND_ONE_MACHINE = ["kafka", "postgres", "redis"]
+EXTRAS = {
+    "requirements-city.txt": BEYOND_ONE_MACHINE,
+    "requirements-ultralytics.txt": ["ultralytics"],
+    "requirements-test.txt": ["test", *BEYOND_ONE_MACHINE],
+}
 CHOSEN_BY_THE_MACHINE = {"torch", "torchvision"}
 
 
@@ -53,6 +58,12 @@ def test_the_lists_agree_with_one_another() -> None:
     for name in LISTS:
         for package, version in pins(name).items():
             assert agreed.setdefault(package, version) == version, f"{name}: {package}"
+
+
+def test_one_machine_installs_a_part_of_what_the_city_installs() -> None:
+    one, city = pins("requirements.txt"), pins("requirements-city.txt")
+    assert one.items() < city.items()
+    assert not {"aiokafka", "faust-streaming", "psycopg", "redis", "rocksdict"} & one.keys()
 
 
 def test_nobody_pulls_torch_unasked() -> None:
