@@ -5,7 +5,9 @@ CityBrainError
 │  └─ UnknownPlugin     a name in the configuration that no file answers to
 ├─ UsageError           the command line cannot be carried out as given
 ├─ Transient            try again: camera gone, broker away, notifier timed out
+│  ├─ BusAway           no broker answers, or none has room for more
 │  ├─ CameraGone        a stream ended, stalled or could not be opened, for a named reason
+│  ├─ DatabaseAway      the database is gone, going, busy or full
 │  └─ NotDelivered      the receiver did not take the message this time
 └─ Permanent            trying again cannot help
    ├─ Unreadable        a message, picture or file that is not what it should be
@@ -62,12 +64,20 @@ class Transient(CityBrainError):
     """Trying again can help."""
 
 
+class BusAway(Transient):
+    """No broker answers, or not in time, or what waits for one is as much as may."""
+
+
 class CameraGone(Transient):
     """A stream ended, stalled or could not be opened. `reason` is a short word or two for people, without secrets."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         self.reason = reason
         super().__init__(f"{reason}: {detail}" if detail else reason)
+
+
+class DatabaseAway(Transient):
+    """The database is gone, going, busy or full. Says which one, without its password, and why."""
 
 
 class NotDelivered(Transient):

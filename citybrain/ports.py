@@ -130,22 +130,41 @@ class Message:
 
 
 class Bus(Protocol):
-    """An ordered, durable log of messages by topic. Topics: `detections`, `case-events`, `commands`."""
+    """An ordered, durable log of messages by topic. Topics: `detections`, `case-events`, `commands`.
+
+    A bus whose brokers do not answer raises BusAway from each of these but `wait`, after some seconds or at once.
+    """
 
     def publish(self, topic: str, key: str, value: bytes) -> int:
         """Append one message and return its offset; on return it survives a crash of any process."""
         ...
 
+    def offer(self, topic: str, key: str, value: bytes) -> None:
+        """Append one message without waiting until it is safe, after all that were published or offered before.
+
+        Raises BusAway when more wait than may: who offers has something newer soon, and goes on.
+        """
+        ...
+
     def read(self, topics: Sequence[str], *, after: int, limit: int = 500) -> list[Message]:
-        """Messages with a greater offset, oldest first; empty when there are none yet."""
+        """Messages with a greater offset, oldest first; empty when there are none yet. A bus of many machines has one order
+        for each topic only, and none for those that are cut into parts: it raises UsageError for several, and for these."""
         ...
 
     def end(self, topic: str) -> int:
         """The offset of the topic's last message, 0 when it is empty."""
         ...
 
+    def start(self, topic: str) -> int:
+        """The offset of the topic's first message that is still there, 0 when there is none."""
+        ...
+
     def wait(self, timeout: timedelta) -> bool:
         """Block until something may have been published by anyone, or the timeout; true when something may be there."""
+        ...
+
+    def figures(self) -> Mapping[str, int]:
+        """What the bus counts of its own: messages that wait, were refused, were lost."""
         ...
 
     def close(self) -> None: ...

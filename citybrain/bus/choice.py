@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from citybrain.bus.address import KafkaAddress
 from citybrain.bus.local import LocalBus
-from citybrain.errors import UsageError
 from citybrain.ports import Bus
 
 
 def open_bus(url: str | None, database: Path, *, durable: bool = False) -> Bus:
-    """Raises UsageError for an address that is none."""
+    """Raises UsageError for an address that is none. That no broker answers yet is no fault: what is asked then is refused."""
     if url is None:
         return LocalBus(database, durable=durable)
-    raise UsageError(f"--bus: no bus is known for {url.partition('://')[0]}://")
+    from citybrain.bus.kafka import KafkaBus
+
+    return KafkaBus(KafkaAddress.parse(url))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -60,6 +60,9 @@ class LocalBus:
         with self._lock:
             return append(self._connection, topic, key, value, at=self._clock.now())
 
+    def offer(self, topic: str, key: str, value: bytes) -> None:
+        self.publish(topic, key, value)
+
     def read(self, topics: Sequence[str], *, after: int, limit: int = 500) -> list[Message]:
         with self._lock:
             return read(self._connection, topics, after=after, limit=limit)
@@ -88,6 +91,10 @@ class LocalBus:
             if left <= 0:
                 return False
             time.sleep(min(_POLL, left))
+
+    def figures(self) -> Mapping[str, int]:
+        """Nothing: what is published is there."""
+        return {}
 
     def close(self) -> None:
         with self._lock:
