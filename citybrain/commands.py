@@ -19,7 +19,7 @@ from citybrain.supervisor import Supervisor
 from citybrain.wire import write_case_event
 from detectors.registry import find_models, list_models
 from events_api.guard import is_loopback
-from events_api.security import Keys
+from events_api.store.key_file import FileKeys
 from ingest.sensors import config as sensors
 
 DONE, FAILED, WRONG = 0, 1, 2
@@ -44,7 +44,7 @@ def up(
     folder.make()
     folder.dispatch_secret()
     folder.signer()
-    if not is_loopback(host) and not Keys(folder.keys, clock=clock).any():
+    if not is_loopback(host) and not FileKeys(folder.keys, clock=clock).any():
         raise UsageError(
             f"--host {host}: is reached by others; make a key first: citybrain keys add NAME --role operator --data {data}"
         )

@@ -13,7 +13,8 @@ from citybrain.errors import Unreadable, UsageError
 from citybrain.evidence import checking
 from citybrain.evidence.signer import PublicKey
 from events_api.audit import AuditTrail
-from events_api.security import Keys, Role
+from events_api.security import Role
+from events_api.store.key_file import FileKeys
 
 DONE, FAILED = 0, 1
 
@@ -22,7 +23,7 @@ def keys(given: argparse.Namespace) -> int:
     """Make, list or revoke the keys of a city, or print the public key that its evidence is checked with."""
     data = DataFolder(given.data)
     data.make()
-    kept = Keys(data.keys, clock=SystemClock())
+    kept = FileKeys(data.keys, clock=SystemClock())
     if given.action == "list":
         for key in kept.all():
             print("  ".join(each for each in (key.name, key.role.value, key.unit) if each))

@@ -36,8 +36,8 @@ from events_api.audit import AuditTrail
 from events_api.personal import Reporters
 from events_api.ports import DeadLetter
 from events_api.registry import Registry
-from events_api.security import Keys
 from events_api.server import Server
+from events_api.store.key_file import FileKeys
 from events_api.store.sqlite import SqliteCases
 from events_api.subscriptions.store import Subscriptions
 from events_api.subscriptions.telling import Terms
@@ -133,7 +133,7 @@ def run_api(config: Path, city: Deployment, *, host: str, port: int, webhooks_to
         evidence=city.open_evidence(),
         cameras=watching.current.views.values(),
         scenes=watching.current.scene_infos(),
-        keys=Keys(data.keys, clock=clock),
+        keys=FileKeys(data.keys, clock=clock),
         clock=clock,
         dead_letters=OutboxDeadLetters(data.database, clock),
         dispatch_secret=data.dispatch_secret(),

@@ -27,6 +27,7 @@ from events_api.app import create_app
 from events_api.ports import DeadLetter, SceneInfo
 from events_api.security import Keys
 from events_api.server import Server
+from events_api.store.key_file import FileKeys
 from events_api.store.sqlite import SqliteCases
 from events_api.subscriptions.store import Subscriptions
 
@@ -174,7 +175,7 @@ class City:
         self.subscriptions = Subscriptions(folder / "subscriptions.db", clock=self.clock)
         self.hot = SqliteHot(folder / "hot.db", clock=self.clock)
         self.evidence = FileEvidence(folder / "evidence")
-        self.keys = Keys(folder / "keys.json", clock=self.clock)
+        self.keys: Keys = FileKeys(folder / "keys.json", clock=self.clock)
         self.letters = MemoryDeadLetters()
         self.secret = secret
         self.cameras = [camera(n) for n in range(1, cameras + 1)]

@@ -15,7 +15,8 @@ from websockets.sync.client import connect
 
 from citybrain.clock import ManualClock
 from citybrain.errors import UsageError
-from events_api.security import SESSION_LASTS, Actor, Keys, Role
+from events_api.security import SESSION_LASTS, Actor, Role
+from events_api.store.key_file import FileKeys
 from tests.services.api_city import START, City, case, serving
 
 UNIT = "traffic police"
@@ -294,7 +295,7 @@ def test_an_address_that_others_reach_needs_a_key_first(city):
 
 @pytest.fixture
 def keys(tmp_path):
-    return Keys(tmp_path / "keys.json", clock=ManualClock(START))
+    return FileKeys(tmp_path / "keys.json", clock=ManualClock(START))
 
 
 def test_a_key_is_kept_as_its_hash_for_the_owner_of_the_file_alone(keys, tmp_path):
@@ -329,7 +330,7 @@ def test_a_name_is_given_once(keys):
 
 
 def test_another_process_sees_a_change_at_once(keys, tmp_path):
-    other = Keys(tmp_path / "keys.json", clock=ManualClock(START))
+    other = FileKeys(tmp_path / "keys.json", clock=ManualClock(START))
     assert not other.any()
     token = keys.add("desk", Role.VIEWER)
     assert other.actor(token) is not None
@@ -339,12 +340,12 @@ def test_another_process_sees_a_change_at_once(keys, tmp_path):
 
 def test_a_session_ends_after_its_hours_and_survives_a_restart(tmp_path):
     clock = ManualClock(START)
-    keys = Keys(tmp_path / "keys.json", clock=clock)
+    keys = FileKeys(tmp_path / "keys.json", clock=clock)
     actor = keys.actor(keys.add("li", Role.OPERATOR))
     assert actor is not None
     session = keys.open_session(actor)
     assert session not in (tmp_path / "sessions.json").read_text()
-    assert Keys(tmp_path / "keys.json", clock=clock).session(session) == actor
+    assert FileKeys(tmp_path / "keys.json", clock=clock).session(session) == actor
     clock.advance(SESSION_LASTS - timedelta(seconds=1))
     assert keys.session(session) == actor
     clock.advance(timedelta(seconds=2))
@@ -353,7 +354,7 @@ def test_a_session_ends_after_its_hours_and_survives_a_restart(tmp_path):
 
 def test_a_key_made_anew_under_an_old_name_opens_no_old_session(tmp_path):
     clock = ManualClock(START)
-    keys = Keys(tmp_path / "keys.json", clock=clock)
+    keys = FileKeys(tmp_path / "keys.json", clock=clock)
     actor = keys.actor(keys.add("li", Role.OPERATOR))
     assert actor is not None
     session = keys.open_session(actor)

@@ -16,7 +16,8 @@ from citybrain.clock import ManualClock
 from citybrain.delivery.outbox import Outbox
 from citybrain.wire import CASE_EVENTS, write_case_event
 from events_api.ports import EventFilter, StoredEvent
-from events_api.security import Keys, Role
+from events_api.security import Role
+from events_api.store.key_file import FileKeys
 from events_api.subscriptions.records import Subscription
 from events_api.subscriptions.store import NameTaken, Subscriptions, with_filter
 from events_api.subscriptions.telling import OWNER_REVOKED, Telling, Terms
@@ -233,7 +234,7 @@ async def test_dead_letters_of_a_month_and_secrets_whose_time_is_over_are_forgot
 
 async def test_a_revoked_platform_key_pauses_what_belongs_to_it_alone(tmp_path, kept, bus):
     clock = ManualClock(START)
-    keys = Keys(tmp_path / "keys.json", clock=clock)
+    keys = FileKeys(tmp_path / "keys.json", clock=clock)
     keys.add("platform", Role.PLATFORM)
     kept.add(subscription(owner="platform", of_platform=True))
     kept.add(subscription(id="s2", owner="li"))
