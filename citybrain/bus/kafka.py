@@ -24,11 +24,11 @@ from functools import partial
 from typing import Any, TypeVar
 
 from citybrain.bus.address import KafkaAddress
-from citybrain.bus.topics import ORDERED, needs_package
+from citybrain.bus.topics import ORDERED, layout, needs_package
 from citybrain.clock import Clock, SystemClock
 from citybrain.errors import BusAway, UsageError
 from citybrain.ports import Message
-from citybrain.wire import CASE_EVENTS, COMMANDS, DETECTIONS
+from citybrain.wire import CASE_EVENTS, COMMANDS
 
 log = logging.getLogger(__name__)
 
@@ -175,34 +175,35 @@ class KafkaBus:
                         said_at, said = now, self._away
                         log.warning("%s: no broker answers (%s); trying again", self._address, self._away)
                     await asyncio.sleep(_ASK_AGAIN_S)
-        pump = asyncio.create_task(self._pump())
+        pump: asyncio.Task[None] | None = None
         try:
-            await self._be_there()
-        finally:
-            pump.cancel()
-
-    async def _be_there(self) -> None:
-        while True:
-            if self._away:
-                try:
-                    async with asyncio.timeout(self._answer_s):
-                        missing = await self._missing()
-                except self._errors as error:
-                    self._away = f"{type(error).__name__}: {error}".rstrip(": ")
-                else:
-                    if missing:
-                        self._gone(f"has no topic {missing}; make them: citybrain topics create --bus …")
-                    else:
-                        self._away = ""
-                        log.info("%s answers", self._address)
+            while True:
+                if self._away and await self._is_back() and pump is None:
+                    pump = asyncio.create_task(self._pump())
                 self._first.set()
-            await asyncio.sleep(_ASK_AGAIN_S)
+                await asyncio.sleep(_ASK_AGAIN_S)
+        finally:
+            if pump is not None:
+                pump.cancel()
+
+    async def _is_back(self) -> bool:
+        try:
+            async with asyncio.timeout(self._answer_s):
+                missing = await self._missing()
+        except self._errors as error:
+            self._away = f"{type(error).__name__}: {error}".rstrip(": ")
+            return False
+        if missing:
+            self._gone(f"has no topic {missing}; make them: citybrain topics create --bus …")
+            return False
+        self._away = ""
+        log.info("%s answers", self._address)
+        return True
 
     async def _missing(self) -> str:
-        """The first of the topics without which nothing can be done, if one is not there."""
+        """The first topic that is not there. A message to it would make it, cut as the brokers like; so none is sent before."""
         found = (await self._producer.client.fetch_all_metadata()).topics()
-        wanted = [self._address.topic(each) for each in (DETECTIONS, *_FOLLOWED)]
-        return next((each for each in wanted if each not in found), "")
+        return next((name for each in layout(1) if (name := self._address.topic(each.name)) not in found), "")
 
     def _gone(self, why: str) -> None:
         """From now on everybody is refused, until a broker answers again."""
