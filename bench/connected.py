@@ -39,8 +39,7 @@ _WORKERS = 2
 class Nowhere:
     """A bus and a hot store that keep nothing: what they cost is measured elsewhere."""
 
-    def publish(self, topic: str, key: str, value: bytes) -> int:
-        return 1
+    def offer(self, topic: str, key: str, value: bytes) -> None: ...
 
     def put(self, key: str, value: bytes, *, ttl: timedelta | None = None) -> None: ...
 

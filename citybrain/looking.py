@@ -48,7 +48,7 @@ ACCEPTED_WITHIN = timedelta(seconds=10)
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """A decoded picture of one camera, with what is known of its way; `again` as in `Frame`."""
+    """A decoded picture of one camera, with what is known of its way; `again` and `taken_up_at` as in `Frame`."""
 
     camera: str
     picture: Picture
@@ -57,6 +57,7 @@ class Glance:
     clock_ok: bool = True
     stamps: Mapping[str, datetime] = field(default_factory=dict)
     again: bool = False
+    taken_up_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -169,6 +170,7 @@ class Looking:
                 stamps=glance.stamps,
                 model=self._detector(glance.camera).model,
                 findings=diagnosis.findings,
+                taken_up_at=glance.taken_up_at,
             )
             seen.append(base)
             if diagnosis.usable is not Usable.OK:

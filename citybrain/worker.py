@@ -19,9 +19,9 @@ from citybrain.assembly import Configuration
 from citybrain.briefing import configuration_of
 from citybrain.clock import Clock, SystemClock
 from citybrain.deployment import Deployment
-from citybrain.domain.detection import Looked, Usable
+from citybrain.domain.detection import Detections, Looked, Usable
 from citybrain.domain.frame import Frame
-from citybrain.errors import Unreadable
+from citybrain.errors import BusAway, Unreadable
 from citybrain.looking import Glance, Looking
 from citybrain.ports import Bus
 from citybrain.questions import Questions
@@ -33,6 +33,7 @@ from ingest.worker_port import NOTHING_NEWER, Report, serve
 log = logging.getLogger(__name__)
 
 MAX_BATCH = 4
+_SAY_EVERY = 100  # lost looks between two lines in the log
 
 
 @dataclass(slots=True)
@@ -44,13 +45,18 @@ class _Sight:
 
 
 class Worker:
-    """The worker's side of the process (`ingest.worker_port.Looks`). `looking` makes what looks of a configuration."""
+    """The worker's side of the process (`ingest.worker_port.Looks`). `looking` makes what looks of a configuration.
+
+    A look that the bus does not take is lost, and counted: the next one is newer. Its number is missing among the camera's, so
+    that the pipeline counts it, too.
+    """
 
     def __init__(self, looking: Callable[[Configuration], Looking], bus: Bus, clock: Clock) -> None:
         self._make, self._bus, self._clock = looking, bus, clock
         self._decoder = Decoder()
         self._following = Following(self._decoder)
         self._sight: _Sight | None = None
+        self.untold = 0
 
     def brief(self, briefing: bytes) -> None:
         """Look by this configuration from now on. Raises ModelUnusable; then the last one holds."""
@@ -65,7 +71,7 @@ class Worker:
         log.info("configuration %s: %d cameras", configuration.revision, len(configuration.cameras))
 
     def look(self, frames: Sequence[Frame]) -> list[Report]:
-        """Look at a batch of different cameras; what is seen is on the bus when the report says so."""
+        """Look at a batch of different cameras; what is seen was handed to the bus when the report says so."""
         assert self._sight is not None  # noqa: S101  # the network process sends a briefing first
         sight, started = self._sight, self._clock.monotonic()
         glances: list[Glance] = []
@@ -79,13 +85,21 @@ class Worker:
                 reports.append(Report(frame.camera, frame.seq, Usable.LOST, Looked.NOT, error=str(error)))
             decoding[frame.camera] = self._clock.monotonic() - before
         for glance, seen in zip(glances, sight.looking.look(glances), strict=True):
-            self._bus.publish(DETECTIONS, seen.camera, write_detections(seen))
+            self._tell(seen)
             asks, began = sight.questions.after(seen)
             size = glance.picture.width, glance.picture.height
             report = Report(seen.camera, seen.seq, seen.usable, seen.looked, *size, asks=asks, began=began)
             audited, missed = sight.looking.audit(seen.camera)
             reports.append(replace(report, findings=seen.findings, audited=audited, missed=missed))
         return _charged(reports, decoding, self._clock.monotonic() - started)
+
+    def _tell(self, seen: Detections) -> None:
+        try:
+            self._bus.offer(DETECTIONS, seen.camera, write_detections(seen))
+        except BusAway as error:
+            if self.untold % _SAY_EVERY == 0:
+                log.error("a look of %s is lost, %d before it: %s", seen.camera, self.untold, error)  # noqa: TRY400
+            self.untold += 1
 
     def _glance(self, frame: Frame, sight: _Sight) -> Glance:
         if not sight.looking.knows(frame.camera):  # a briefing that was refused would have named it
@@ -97,7 +111,16 @@ class Worker:
         else:
             picture, captured_at = self._decoder.decode(frame), frame.captured_at
         stamps = {"received": frame.received_at, "decoded": self._clock.now()}
-        return Glance(frame.camera, picture, captured_at, frame.seq, frame.clock_ok, stamps, again=frame.again)
+        return Glance(
+            frame.camera,
+            picture,
+            captured_at,
+            frame.seq,
+            frame.clock_ok,
+            stamps,
+            again=frame.again,
+            taken_up_at=frame.taken_up_at,
+        )
 
 
 def _charged(reports: Sequence[Report], decoding: Mapping[str, float], took_s: float) -> list[Report]:

@@ -10,24 +10,22 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import aclosing
 from dataclasses import asdict, replace
 from typing import Any, Protocol
 
 from citybrain.clock import Clock
 from citybrain.domain.frame import Frame
-from citybrain.errors import CameraGone, CityBrainError
 from citybrain.ports import Bus, CloserSource, HotStore
 from ingest.attention import Attention
 from ingest.balance import BALANCE_EVERY_S, balance
 from ingest.budget import Load, together
-from ingest.config import CameraSettings, build, paced_by_looks
+from ingest.config import CameraSettings
+from ingest.connecting import Connecting, opens_otherwise
 from ingest.kept import process_memory
 from ingest.looking_again import LookingAgain
 from ingest.plan import Plan, Reconciled
 from ingest.rtsp.flow import process_counts
 from ingest.sampler import Sampler
-from ingest.secrets import scrubbed
 from ingest.states import CameraState
 from ingest.strikes import Strikes
 from ingest.telling import Telling
@@ -42,7 +40,6 @@ CLOSER_EVERY_S = 0.25
 """How often an attended camera is looked at: what holds for seconds is seen to within a tenth of that."""
 
 _NOTHING_WAITS_S = 60.0
-_BACKSTOP_S = 30.0  # beyond every limit that a source keeps itself
 
 
 class Clips(Protocol):
@@ -66,9 +63,9 @@ class Network:
         clock: Clock,
         clips: Clips | None = None,
         turns: Turns | None = None,
+        name: str = "0",
     ) -> None:
         self._plan, self._workers, self._clock, self._clips = plan, workers, clock, clips
-        self._turns = turns or Turns()
         self._strikes = Strikes()
         self._attention = Attention(plan.attention)
         self.again = LookingAgain(bus, clock, self._look_at_once)
@@ -77,9 +74,11 @@ class Network:
         self._moved = 0
         self._cameras: dict[str, Watched] = {}
         self._tasks: asyncio.TaskGroup | None = None
+        self._connecting = Connecting(turns=turns or Turns(), clock=clock, arrived=self._offer, lost=self._disregard)
         self.telling = Telling(
-            self._cameras, bus=bus, hot=hot, clock=clock, strikes=self._strikes, figures=self._figures
+            self._cameras, bus=bus, hot=hot, clock=clock, strikes=self._strikes, figures=self._figures, name=name
         )
+        self.telling.unserved.adopt(plan.unserved, clock.now())
         workers.brief(plan.briefing)
         for settings in plan.cameras:
             self._add(settings)
@@ -92,7 +91,7 @@ class Network:
                 work = (self._workers.run(self), self.telling.run(), self.again.run(), self._balance())
                 own = [tasks.create_task(each) for each in work]
                 for each in self._cameras.values():
-                    each.task = tasks.create_task(self._watch(each))
+                    each.task = tasks.create_task(self._connecting.keep_open(each))
                 await stop.wait()
                 self._tasks = None
                 watching = [each.task for each in self._cameras.values() if each.task is not None]
@@ -116,6 +115,7 @@ class Network:
         if plan.briefing != before.briefing:
             self._workers.brief(plan.briefing)
         self._attention.adopt(plan.attention)
+        self.telling.unserved.adopt(plan.unserved, self._clock.now())
         removed = [camera for camera in self._cameras if camera not in wanted]
         for camera in removed:
             self._remove(camera)
@@ -126,13 +126,13 @@ class Network:
                 self._add(settings)
                 added.append(camera)
                 continue
-            each.patience = plan.patience_of(settings)
+            each.patience, each.leaving = plan.patience_of(settings), camera in plan.leaving
             self._samplers[each.worker].change(camera, **_rhythm(plan, settings))
             if settings == each.settings:
                 continue
             changed.append(camera)
             was, each.settings = each.settings, settings
-            if _opens_otherwise(was, settings):
+            if opens_otherwise(was, settings):
                 self._reopen(each)
                 reopened.append(camera)
         return Reconciled(tuple(added), tuple(changed), tuple(reopened), tuple(removed))
@@ -140,12 +140,15 @@ class Network:
     def _add(self, settings: CameraSettings) -> None:
         worker = min(range(self._workers.count), key=lambda each: len(self._samplers[each]))
         now_s = self._clock.monotonic()
-        state = CameraState(settings.id, since_at=self._clock.now())
+        now = self._clock.now()
+        state = CameraState(settings.id, since_at=now)
         patience = self._plan.patience_of(settings)
-        each = self._cameras[settings.id] = Watched(settings, state, worker, now_s, patience, blind_told_s=now_s)
+        each = self._cameras[settings.id] = Watched(
+            settings, state, worker, now_s, patience, taken_up_at=now, blind_told_s=now_s
+        )
         self._samplers[worker].add(settings.id, **_rhythm(self._plan, settings))
         if self._tasks is not None:
-            each.task = self._tasks.create_task(self._watch(each))
+            each.task = self._tasks.create_task(self._connecting.keep_open(each))
 
     def _remove(self, camera: str) -> None:
         """What it was last said to be expires by itself; a look at it that is out is nobody's any more."""
@@ -169,7 +172,7 @@ class Network:
         each.backoff.reset()
         each.state.reopened(self._clock.now())
         if self._tasks is not None:
-            each.task = self._tasks.create_task(self._watch(each))
+            each.task = self._tasks.create_task(self._connecting.keep_open(each))
 
     async def _balance(self) -> None:
         while True:
@@ -180,61 +183,6 @@ class Network:
                     each.worker, each.step = move.worker, None
                     self._moved += 1
                     self._workers.wake(move.worker)
-
-    # -- cameras ------------------------------------------------------------------------------------------------------
-
-    async def _watch(self, each: Watched) -> None:
-        """Keep one camera open for ever."""
-        while True:
-            await asyncio.sleep(self._turns.wait(self._clock.monotonic()))
-            gone = await self._until_gone(each)
-            each.left()
-            self._disregard(each)
-            changed = each.state.reason != gone.reason
-            each.state.failed(gone.reason, self._clock.now())
-            wait = each.backoff.wait()
-            level = logging.WARNING if changed else logging.DEBUG
-            log.log(level, "camera %s at %s: %s; again in %.1f s", each.state.id, each.settings.masked_url, gone, wait)
-            await asyncio.sleep(wait)
-            each.state.reconnects += 1
-
-    async def _until_gone(self, each: Watched) -> CameraGone:
-        try:
-            await self._follow(each)
-        except CameraGone as gone:
-            return gone
-        except CityBrainError as error:
-            return CameraGone("source fault", type(error).__name__)
-        except Exception as error:  # noqa: BLE001  # one camera's outermost loop: its fault is not the others'
-            said = scrubbed(f"{type(error).__name__}: {error}", each.settings.url.get_secret_value())
-            return CameraGone("source fault", said)
-        return CameraGone("ended")
-
-    async def _follow(self, each: Watched) -> None:
-        state = each.state
-        limit = _BACKSTOP_S + 3 * each.settings.look_every.total_seconds()
-        each.readable()
-        source = build(each.settings)
-        each.source = source if isinstance(source, CloserSource) else None
-        async with aclosing(source.frames()) as frames:  # type: ignore[type-var]  # ports say iterator
-            while True:
-                try:
-                    async with asyncio.timeout(limit):
-                        frame: Frame = await anext(frames)
-                except TimeoutError:
-                    raise CameraGone("silent") from None
-                except StopAsyncIteration:
-                    return
-                if state.codec and state.codec != frame.codec:
-                    log.warning("camera %s: codec changed from %s to %s", state.id, state.codec, frame.codec)
-                state.codec, state.clock_ok = frame.codec, frame.clock_ok
-                state.through = getattr(source, "through", each.settings.source)
-                state.opened()
-                each.mailbox.put(frame)
-                state.overtaken = each.mailbox.overtaken
-                self._offer(each)
-                if each.hopeless(self._clock.monotonic()):
-                    raise CameraGone("no picture", "opened anew")
 
     def _offer(self, each: Watched) -> None:
         self._samplers[each.worker].offer(each.state.id, self._clock.monotonic())
@@ -267,7 +215,8 @@ class Network:
                 continue
             each.seq += 1
             each.given_at = frame.captured_at
-            frames.append(replace(frame, seq=each.seq, again=self.again.wanted(camera, now_s)))
+            again = self.again.wanted(camera, now_s)
+            frames.append(replace(frame, seq=each.seq, taken_up_at=each.taken_up_at, again=again))
             if suspected:
                 break
         return frames
@@ -414,10 +363,3 @@ def _rhythm(plan: Plan, settings: CameraSettings) -> dict[str, float]:
         "every": settings.look_every.total_seconds(),
         "patience": plan.patience_of(settings).total_seconds(),
     }
-
-
-def _opens_otherwise(was: CameraSettings, now: CameraSettings) -> bool:
-    """Whether a connection that is open gives something else than the new settings ask for."""
-    if (was.source, was.url) != (now.source, now.url):
-        return True
-    return was.look_every != now.look_every and paced_by_looks(now)

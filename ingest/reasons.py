@@ -42,6 +42,9 @@ REASONS: dict[str, Reason] = {
     # our side
     "decoder crash": Reason(Text("解码器多次崩溃，暂停一分钟", "decoder crash")),
     "overloaded": Reason(Text("算力不足，画面滞后", "overloaded")),
+    "no such detector": Reason(Text("本机没有该检测器", "no such detector"), refuses=True),
+    "secret not set": Reason(Text("本机未设置该摄像机的密码变量", "secret not set"), refuses=True),
+    "entry faulty": Reason(Text("登记信息有误", "entry faulty"), refuses=True),
     "source fault": Reason(Text("取流程序异常", "source fault")),
     # what the picture looks like (citybrain.domain.detection.Usable)
     "lost": Reason(Text("无画面", "lost")),

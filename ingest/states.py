@@ -18,10 +18,16 @@ from enum import StrEnum
 from typing import Any
 
 from citybrain.clock import iso
-from citybrain.domain.detection import Finding, Looked, Usable
+from citybrain.domain.detection import Detections, Finding, Looked, Usable
 from ingest.reasons import chinese, reason_of, refuses
 from ingest.staleness import Staleness
 from ingest.worker_port import Report
+
+BLIND_EVERY_S = 5.0
+"""How often the pipeline is told that a camera sees nothing: its time goes on, and blind is not clear."""
+
+REPEAT_STATE_S = 5.0
+"""How often a state is told that does not change."""
 
 
 class State(StrEnum):
@@ -149,6 +155,27 @@ class CameraState:
     def _turn(self, state: State, reason: str, at: datetime) -> None:
         if (state, reason) != (self.state, self.reason):
             self.state, self.reason, self.since_at = state, reason, at
+
+
+def blind_look(
+    state: CameraState,
+    seq: int,
+    now: datetime,
+    *,
+    behind: timedelta = timedelta(),
+    taken_up_at: datetime | None = None,
+) -> Detections:
+    """A look that saw nothing, by the camera's own clock: by ours it would overtake the first looks after the recovery."""
+    return Detections(
+        camera=state.id,
+        captured_at=now - behind,
+        seq=seq,
+        usable=Usable.LOST,
+        looked=Looked.NOT,
+        clock_ok=state.clock_ok,
+        stamps={"received": now},
+        taken_up_at=taken_up_at,
+    )
 
 
 def stale_after(look_every: timedelta) -> timedelta:

@@ -28,7 +28,8 @@ class Watched:
 
     `source` is set while a connection is open that can give more than keyframes. `attended_until_s` is set while a question
     is open; `followed` when it has one of its worker's places for decoding on from picture to picture; `step` says where
-    that decoder stands: the group, and how many of its packets it was given.
+    that decoder stands: the group, and how many of its packets it was given. `leaving`: it is another process's by now, and
+    looked at until that one sees it.
     """
 
     settings: CameraSettings
@@ -41,6 +42,7 @@ class Watched:
     task: asyncio.Task[None] | None = None
     source: CloserSource | None = None
     seq: int = 0
+    taken_up_at: datetime | None = None
     given_at: datetime | None = None
     attended_until_s: float | None = None
     followed: bool = False
@@ -49,6 +51,7 @@ class Watched:
     unreadable_run: int = 0
     blind_told_s: float = 0.0
     behind: timedelta = timedelta()
+    leaving: bool = False
     told: object = None
     told_s: float = float("-inf")
 

@@ -47,8 +47,8 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class CameraState:
-    """All that is remembered of a camera. `looks_lost` counts gaps in its sequence numbers; `asked` are the questions about its
-    places, by scene and place."""
+    """All that is remembered of a camera. `looks_lost` counts gaps in its sequence numbers, which begin anew with each
+    `taken_up_at`; `asked` are the questions about its places, by scene and place."""
 
     last_at: datetime | None = None
     last_seq: int = 0
@@ -57,14 +57,16 @@ class CameraState:
     watches: Mapping[str, Watch] = field(default_factory=dict)
     ledgers: Mapping[str, Ledger] = field(default_factory=dict)
     asked: Mapping[str, Asked] = field(default_factory=dict)
+    taken_up_at: datetime | None = None
 
 
 def advance_camera(
     state: CameraState, seen: Detections, camera: Camera, scenes: Sequence[Scene]
 ) -> tuple[CameraState, list[EpisodeChange]]:
-    """The camera after a look, and what happened to its episodes. A look that is not newer than the last changes nothing."""
+    """The camera after a look, and what happened to its episodes. A look that is not newer than the last changes nothing,
+    and is not lost either."""
     if state.last_at is not None and seen.captured_at <= state.last_at:
-        return state, []
+        return _passed_over(state, seen), []
     watches: dict[str, Watch] = {}
     ledgers = {scene: dict(ledger) for scene, ledger in state.ledgers.items()}
     changes: list[EpisodeChange] = []
@@ -82,8 +84,8 @@ def advance_camera(
             step.answer(watches[key], asked)
             changes += step.changes
     _set_aside({key: watch for key, watch in state.watches.items() if key not in watches}, ledgers)
-    restarted = seen.seq <= state.last_seq
-    lost = 0 if restarted or state.last_at is None else seen.seq - state.last_seq - 1
+    counted_on = seen.taken_up_at == state.taken_up_at and seen.seq > state.last_seq
+    lost = seen.seq - state.last_seq - 1 if counted_on and state.last_at is not None else 0
     return (
         CameraState(
             last_at=seen.captured_at,
@@ -93,9 +95,18 @@ def advance_camera(
             watches=watches,
             ledgers=ledgers,
             asked=asked,
+            taken_up_at=seen.taken_up_at,
         ),
         changes,
     )
+
+
+def _passed_over(state: CameraState, seen: Detections) -> CameraState:
+    """For a moment two processes look at a camera that changes hands, often at the same picture: what came second has come."""
+    if seen.taken_up_at is None or seen.taken_up_at != state.taken_up_at or seen.seq <= state.last_seq:
+        return state
+    lost = seen.seq - state.last_seq - 1
+    return replace(state, last_seq=seen.seq, looks_lost=state.looks_lost + lost)
 
 
 def look_again(state: CameraState, command: LookAgain) -> CameraState:

@@ -44,6 +44,7 @@ def write_camera(state: CameraState) -> bytes:
             },
             "ledgers": state.ledgers,
             "asked": {key: _asked(each) for key, each in state.asked.items()},
+            "taken_up_at": _seconds(state.taken_up_at),
         }
     )
 
@@ -61,6 +62,7 @@ def read_camera(raw: bytes) -> CameraState:
         },
         ledgers=fields["ledgers"],
         asked={key: _read_asked(each) for key, each in fields.get("asked", {}).items()},
+        taken_up_at=_instant(fields.get("taken_up_at")),
     )
 
 

@@ -59,8 +59,9 @@ class Detections:
     """Everything one camera saw at one instant.
 
     `captured_at` is the camera's time (arrival time when `clock_ok` is false). `stamps` holds `received`, `decoded`,
-    `inferred`. `seq` counts the camera's looks from 1 at each start of ingest, so that a loss is seen. `evidence` names the
-    stored picture, if one was kept. `findings` says what is wrong with a picture that can still be judged by.
+    `inferred`. `seq` counts the camera's looks from 1 since `taken_up_at`, when the process that looks began to look at this
+    camera: so a loss is seen, and none where a camera changes hands. `evidence` names the stored picture, if one was kept.
+    `findings` says what is wrong with a picture that can still be judged by.
     """
 
     camera: str
@@ -73,4 +74,5 @@ class Detections:
     model: str | None = None
     evidence: str | None = None
     findings: tuple[Finding, ...] = ()
+    taken_up_at: datetime | None = None
     detections: tuple[Detection, ...] = ()

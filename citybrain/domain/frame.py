@@ -20,6 +20,8 @@ class Frame:
     `since` packets of that group. `instants` says when each packet was captured, where there are several and the source knows;
     a decoder that holds pictures back (B-frames) gives one that is older than the last packet.
 
+    `seq` counts the camera's frames that were given to a worker since `taken_up_at`.
+
     `again`: somebody waits for what is seen now. It is inferred, and its picture kept, also when nothing is there.
     """
 
@@ -35,3 +37,4 @@ class Frame:
     since: int = 0
     instants: tuple[datetime, ...] = ()
     again: bool = False
+    taken_up_at: datetime | None = None

@@ -19,6 +19,7 @@ from citybrain.wire.fields import (
     instant_of,
     loads,
     maybe,
+    maybe_instant,
     need,
     one_of,
     stamps_of,
@@ -38,6 +39,7 @@ def write_detections(seen: Detections) -> bytes:
             "usable": seen.usable.value,
             "looked": seen.looked.value,
             "seq": seen.seq,
+            **({"taken_up_at": iso(seen.taken_up_at)} if seen.taken_up_at else {}),
             "stamps": {name: iso(at) for name, at in seen.stamps.items()},
             "model": seen.model,
             "evidence": seen.evidence,
@@ -72,6 +74,7 @@ def read_detections(raw: bytes | str) -> Detections:
         model=maybe(fields, "model", str),
         evidence=maybe(fields, "evidence", str),
         findings=_findings(fields),
+        taken_up_at=maybe_instant(fields, "taken_up_at"),
         detections=tuple(_read_box(each, f"boxes[{index}]") for index, each in enumerate(boxes)),
     )
 

@@ -42,10 +42,9 @@ class Log:
     def __init__(self) -> None:
         self.seen: dict[str, list[Detections]] = defaultdict(list)
 
-    def publish(self, topic: str, key: str, value: bytes) -> int:
+    def offer(self, topic: str, key: str, value: bytes) -> None:
         assert topic == wire.DETECTIONS
         self.seen[key].append(wire.read_detections(value))
-        return 1
 
     def end(self, topic: str) -> int:
         return 0
