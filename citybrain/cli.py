@@ -211,6 +211,25 @@ def _add_safety(
     verify.add_argument("--key", type=Path, metavar="FILE", help="the public key that it must be signed with")
 
 
+def _add_topics(topics: argparse.ArgumentParser) -> None:
+    topics.add_argument("action", choices=("create",), help="make what is missing, and say of each what was done")
+    topics.add_argument("--bus", metavar="kafka://HOST:PORT", help="where (else $CITYBRAIN_BUS)")
+    topics.add_argument(
+        "--partitions",
+        type=_count,
+        default=64,
+        metavar="N",
+        help="into how many parts the city is cut: as many workers can share it; never changed later (default: %(default)s)",
+    )
+    topics.add_argument(
+        "--replicas",
+        type=_count,
+        default=1,
+        metavar="N",
+        help="on how many brokers each lies; 3 where there are three (default: %(default)s)",
+    )
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="citybrain", description="A city's cameras in, governance cases out.")
     parser.add_argument("--version", action="version", version=f"citybrain {__version__}")
@@ -290,6 +309,8 @@ def _parser() -> argparse.ArgumentParser:
     record.add_argument("--start", type=_instant, metavar="ISO", help="when the video began, or from when in the log")
     record.add_argument("--end", type=_instant, metavar="ISO", help="until when in the log")
     record.add_argument("video", nargs="?", type=Path, metavar="VIDEO", help="a video, or a folder of pictures")
+
+    _add_topics(command("topics", _lazily("topics"), "the topics of a bus that many machines share"))
 
     models = command("models", _lazily("models"), "the models of the registry")
     models.add_argument("action", choices=("list",))

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from citybrain import assembly, recordings, supervisor
+from citybrain.bus import topics as bus_topics
+from citybrain.bus.address import KafkaAddress
 from citybrain.clock import Clock
 from citybrain.deployment import VARIABLES, DataFolder
 from citybrain.errors import ConfigError, UsageError
@@ -114,6 +116,21 @@ def record(given: argparse.Namespace) -> int:
     for line in lines:
         _line(line)
     return DONE
+
+
+def topics(given: argparse.Namespace) -> int:
+    """The topics of a bus made, as far as they are missing: a line for each."""
+    address = KafkaAddress.parse(_bus(given.bus))
+    for line in bus_topics.create(address, bus_topics.layout(given.partitions), replicas=given.replicas):
+        print(line)
+    return DONE
+
+
+def _bus(option: str | None) -> str:
+    found = option or os.environ.get(VARIABLES["bus"])
+    if not found:
+        raise UsageError(f"--bus: expected kafka://host:port, here or in ${VARIABLES['bus']}")
+    return found
 
 
 def models(given: argparse.Namespace) -> int:
