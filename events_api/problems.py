@@ -13,6 +13,8 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
+from citybrain.errors import BusAway
+
 _log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
@@ -23,6 +25,7 @@ KINDS: Mapping[str, str] = {
     "bad-cursor": "The cursor is none that this API gave.",
     "bad-signature": "The Standard Webhooks headers do not fit the body, the secret or the hour.",
     "body-too-large": "The body is larger than `limit` bytes.",
+    "bus-away": "No message broker answers, so what was asked may not be done; ask again, with the same Idempotency-Key.",
     "busy": "As much of this is being made for others as can be at once; try again in a moment.",
     "cursor-from-the-future": "The cursor is ahead of the last event: it belongs to another log. Start again from 0.",
     "forbidden-address": "The URL leads, or its name resolves, to an address that is not public and not allowed.",
@@ -124,6 +127,12 @@ def install(app: FastAPI) -> None:
         faults = [_fault(each) for each in error.errors()]
         detail = "; ".join(f"{fault['field']}: {fault['message']}" for fault in faults[:3])
         return document(Problem(422, "invalid-request", detail, more={"errors": faults}), request.url.path)
+
+    @app.exception_handler(BusAway)
+    async def _bus_away(request: HTTPConnection, error: BusAway) -> JSONResponse:
+        _log.warning("%s could not be done: %s", request.url.path, error)  # it names the broker: not for the caller
+        detail = "no message broker answers; the same request may be made again"
+        return document(Problem(503, "bus-away", detail, headers={"Retry-After": "2"}), request.url.path)
 
     @app.exception_handler(Exception)
     async def _unforeseen(request: Request, error: Exception) -> JSONResponse:

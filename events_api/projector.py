@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
-from citybrain.errors import Unreadable
+from citybrain.errors import BusAway, Unreadable
 from citybrain.ports import Bus, Message
 from citybrain.wire import CASE_EVENTS, read_case_event
 from events_api.ports import CaseStore, LoggedEvent, SetAside, StoredEvent
@@ -76,6 +76,12 @@ class Projector:
                 if not self.step() and not self._beside():
                     self._bus.wait(_PATIENCE)
                 self.failure = ""
+            except BusAway as error:
+                if not self.failure:
+                    _log.warning("the case view cannot follow the log: %s", error)
+                self.failures += 1
+                self.failure = f"BusAway: {error}"
+                self._stop.wait(1.0)
             except Exception as error:  # noqa: BLE001 - a worker's outer loop: the log keeps everything, so go on
                 self.failures += 1
                 self.failure = f"{type(error).__name__}: {error}"

@@ -14,7 +14,7 @@ from datetime import datetime
 
 from citybrain.clock import Clock
 from citybrain.domain.command import LookAgain
-from citybrain.errors import Unreadable
+from citybrain.errors import BusAway, Unreadable
 from citybrain.ports import Bus
 from citybrain.wire import COMMANDS, read_command
 
@@ -56,6 +56,8 @@ class LookingAgain:
                 for message in await asyncio.to_thread(self._bus.read, (COMMANDS,), after=after):
                     after = message.offset
                     self.hear(message.value)
+            except BusAway as error:
+                log.debug("what is asked of cameras cannot be read: %s", error)  # the bus itself has said so
             except Exception:  # the outermost loop: a disk that fails now may not later, and looking goes on meanwhile
                 log.exception("could not read what is asked of cameras")
             await asyncio.sleep(_EVERY_S)

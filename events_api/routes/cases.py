@@ -93,7 +93,8 @@ def timeline(id: str, given: Given, actor: CaseViewer) -> JSONResponse:
 
 
 @router.post(
-    "/cases/{id:path}/actions", responses=answers(ActionAnswer, 404, 409, 422, 429) | {202: {"model": ActionAnswer}}
+    "/cases/{id:path}/actions",
+    responses=answers(ActionAnswer, 404, 409, 422, 429, 503) | {202: {"model": ActionAnswer}},
 )
 async def act(
     id: str,

@@ -47,7 +47,7 @@ _REFUSED_AGAIN = timedelta(minutes=1)
 @router.post(
     "/dispatch/callbacks",
     status_code=202,
-    responses={202: {"model": CallbackAnswer}, **dict.fromkeys((401, 403, 404, 409, 422), PROBLEM)},
+    responses={202: {"model": CallbackAnswer}, **dict.fromkeys((401, 403, 404, 409, 422, 503), PROBLEM)},
     openapi_extra={"requestBody": {"content": {"application/json": {"schema": CallbackRequest.model_json_schema()}}}},
 )
 async def callback(request: Request, given: Given) -> JSONResponse:
@@ -94,7 +94,10 @@ def dead_letters(given: Given, _: Operator, limit: Annotated[int, Query(ge=1, le
 
 
 @router.post(
-    "/dispatch/dead-letters/{id:path}/resend", status_code=202, responses={404: PROBLEM}, response_class=Response
+    "/dispatch/dead-letters/{id:path}/resend",
+    status_code=202,
+    responses=dict.fromkeys((404, 503), PROBLEM),
+    response_class=Response,
 )
 def resend(id: str, given: Given, actor: Engineer) -> PlainResponse:
     """Send it once more, under the id it always had."""

@@ -6,6 +6,7 @@ import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -15,6 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
 
+from citybrain.errors import BusAway
 from events_api.camera_overview import STATES
 from events_api.limits import Limited
 from events_api.parts import Given, Parts, Reader
@@ -112,7 +114,10 @@ class _Figures(Collector):
             by_state.add_metric([scene, state], count)
         yield by_state
         yield self._latency()
-        yield GaugeMetricFamily("citybrain_view_lag", "Offsets the case view is behind.", given.projector.lag())
+        with suppress(BusAway):  # nobody knows then
+            yield GaugeMetricFamily("citybrain_view_lag", "Offsets the case view is behind.", given.projector.lag())
+        for name, figure in given.bus.figures().items():
+            yield GaugeMetricFamily(f"citybrain_bus_{name}", "Of this process's own way to the bus.", figure)
         yield CounterMetricFamily("citybrain_view_failures", "Batches not taken in.", given.projector.failures)
         yield GaugeMetricFamily("citybrain_events_set_aside", "Messages not readable.", given.store.set_aside())
         yield GaugeMetricFamily("citybrain_streams", "Event streams open.", self._streams)

@@ -102,7 +102,7 @@ class ReportedCase(Answer):
 
 
 _ANSWERS: dict[int | str, dict[str, Any]] = {
-    **answers(ReportAnswer, 422, 429),
+    **answers(ReportAnswer, 422, 429, 503),
     201: {"model": ReportAnswer},
     202: {"model": ReportAnswer},
 }

@@ -111,7 +111,7 @@ def silences(query: Annotated[SilencesQuery, Query()], given: Given, _: Viewer) 
 @router.post(
     "/silences",
     status_code=201,
-    responses={200: {"model": ShownSilence}, 201: {"model": ShownSilence}, 422: PROBLEM},
+    responses={200: {"model": ShownSilence}, 201: {"model": ShownSilence}, **dict.fromkeys((422, 503), PROBLEM)},
 )
 async def silence(
     asked: SilenceRequest,
@@ -132,7 +132,7 @@ async def silence(
     return JSONResponse(_shown(KeptSilence(made), now), status_code=201)
 
 
-@router.delete("/silences/{id}", responses=answers(ShownSilence, 404, 409))
+@router.delete("/silences/{id}", responses=answers(ShownSilence, 404, 409, 503))
 async def end(id: str, given: Given, actor: Operator) -> JSONResponse:
     """End one now; one that is to come never begins. What it held back and is still there is told at once."""
     limit(given, actor, Limited.ACTION)

@@ -23,7 +23,7 @@ from citybrain.clock import Clock
 from citybrain.delivery.outbox import Outbox
 from citybrain.delivery.sender import Pace, Sender
 from citybrain.delivery.webhook import LONGEST_WAIT, Post
-from citybrain.errors import NotDelivered, Refused, Unreadable
+from citybrain.errors import BusAway, NotDelivered, Refused, Unreadable
 from citybrain.netguard import Guard
 from citybrain.ports import Acknowledgement, Bus, Message, Outgoing
 from citybrain.wire import CASE_EVENTS, read_case_event
@@ -102,7 +102,10 @@ class Telling:
         if mark != self._mark:
             self._mark = mark
             self._adopt(now)
-        return self._judge(now)
+        try:
+            return self._judge(now)
+        except BusAway:  # what waits is posted meanwhile
+            return False
 
     async def close(self) -> None:
         """Close every connection to subscribers."""
