@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import pytest
@@ -30,6 +30,9 @@ class ListBus:
     def publish(self, topic: str, key: str, value: bytes) -> int:
         raise NotImplementedError
 
+    def offer(self, topic: str, key: str, value: bytes) -> None:
+        raise NotImplementedError
+
     def read(self, topics: Sequence[str], *, after: int, limit: int = 500) -> list[Message]:
         if self.broken:
             raise self.broken
@@ -38,8 +41,14 @@ class ListBus:
     def end(self, topic: str) -> int:
         return self.messages[-1].offset if self.messages else 0
 
+    def start(self, topic: str) -> int:
+        return self.messages[0].offset if self.messages else 0
+
     def wait(self, timeout: timedelta) -> bool:
         return True
+
+    def figures(self) -> Mapping[str, int]:
+        return {}
 
     def close(self) -> None: ...
 
