@@ -109,10 +109,12 @@ class Polygon:
         return min(1.0, _clipped_area(self.points, box) / box.area)
 
     def share_covered(self, boxes: Iterable[Box]) -> float:
-        """The share of the polygon that the union of the boxes covers, 0..1, to about 1 %."""
+        """The share of the polygon that the union of the boxes covers, 0..1: of one box exactly, of several to about 1 %."""
         covers = [box for box in boxes if box.area > 0]
         if not covers:
             return 0.0
+        if len(covers) == 1:  # by far the most common, and some hundred times quicker
+            return min(1.0, _clipped_area(self.points, covers[0]) / self.area)
         cells = self._cells()
         hit = sum(1 for x, y in cells if any(b.x1 <= x <= b.x2 and b.y1 <= y <= b.y2 for b in covers))
         return hit / len(cells)
