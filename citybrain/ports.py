@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -179,15 +179,20 @@ class EvidenceStore(Protocol):
         ...
 
     def keep(self, ref: str) -> bool:
-        """Keep it as long as its case; harmless when repeated. False when it is no longer there."""
+        """Keep it as long as its case; harmless when repeated. False when it is no longer there. Raises Transient as `get`."""
         ...
 
     def get(self, ref: str) -> bytes:
-        """The picture or clip. Raises KeyError when there is none, Unreadable when its hash no longer fits."""
+        """The picture or clip. Raises KeyError when there is none, Unreadable when its hash no longer fits, Transient when
+        nobody can say now: the storage is away, or what was put on another machine has not come yet."""
         ...
 
     def sweep(self, *, before: datetime) -> int:
         """Remove what was never kept and was captured before; returns how many."""
+        ...
+
+    def away_since(self) -> datetime | None:
+        """Since when nothing can be read or kept, as this process knows; None while it works."""
         ...
 
 
@@ -202,7 +207,22 @@ class HotStore(Protocol):
         """All live keys with the prefix, in order of key."""
         ...
 
+    def away_since(self) -> datetime | None:
+        """Since when nothing can be put or got, as this process knows; None while it works."""
+        ...
+
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Nudges(Protocol):
+    """A word from process to process that there is something new. It may be lost: whoever listens also looks by itself."""
+
+    def tell(self, about: str) -> None: ...
+
+    def listen(self, about: str, hear: Callable[[], None]) -> Callable[[], None]:
+        """Call `hear`, in a thread of its own, at each word about this, until what is returned is called."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

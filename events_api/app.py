@@ -17,14 +17,14 @@ from citybrain.evidence.regions import Masking
 from citybrain.evidence.seals import Seal
 from citybrain.evidence.signer import Signer
 from citybrain.map_layer import MapFile
-from citybrain.ports import Bus, EvidenceStore, HotStore
+from citybrain.ports import Bus, EvidenceStore, HotStore, Nudges
 from events_api import problems
 from events_api.audit import AuditTrail
 from events_api.camera_history import CameraHistory
 from events_api.camera_overview import CameraOverview
 from events_api.drawing import Rehearsal, ZoneFiles
 from events_api.examples import add_examples
-from events_api.feed import Feed
+from events_api.feed import Feed, Noticing
 from events_api.guard import Guard, is_loopback
 from events_api.limits import Limits
 from events_api.open_cases import OpenCases
@@ -95,11 +95,13 @@ def create_app(
     masking: Masking | None = None,
     reporters: Reporters | None = None,
     webhooks: Terms | None = None,
+    nudges: Nudges | None = None,
     host: str = "127.0.0.1",
 ) -> FastAPI:
     """The ASGI application for a server on `host`; its lifespan runs the projector and the deliverer. The caller closes the ports.
 
     Without `masking` evidence is shown as it is; without `signer` what is exported is signed with a key that nobody keeps.
+    `nudges` carries word to other replicas of the same view; without it they notice in a fraction of a second.
     `app.state.parts.registry` holds the cameras and scenes, and adopts others while the application runs.
 
     Raises UsageError for an address that others reach while there are no keys.
@@ -107,6 +109,7 @@ def create_app(
     if not is_loopback(host) and (keys is None or not keys.any()):
         raise UsageError(f"{host} is reached by others: make a key first (citybrain keys add NAME --role operator)")
     feed, registry, history = Feed(store), Registry(cameras, scenes), CameraHistory()
+    noticing = Noticing(feed, nudges)
     registry.adopt(registry.cameras.values(), registry.scenes, masking=masking)
     following = Silences(bus, store)
     parts = Parts(
@@ -126,7 +129,7 @@ def create_app(
         dead_letters=dead_letters,
         dispatch_secret=dispatch_secret,
         figures=figures,
-        projector=Projector(bus, store, announce=feed.announce_from, beside=following.step),
+        projector=Projector(bus, store, announce=noticing.tell, beside=following.step),
         feed=feed,
         subscriptions=subscriptions,
         webhooks=webhooks or Terms(),
@@ -149,6 +152,7 @@ def create_app(
     )
     app.openapi = partial(_openapi, app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
     app.state.parts = parts
+    app.state.noticing = noticing
     app.state.streams = set()
     app.state.live = set()
     problems.install(app)
@@ -204,6 +208,7 @@ def _v1() -> APIRouter:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     parts: Parts = app.state.parts
     parts.feed.start()
+    app.state.noticing.start()
     parts.projector.start()
     deliverer = Deliverer(
         parts.subscriptions, parts.bus, clock=parts.clock, keys=parts.keys, hot=parts.hot, terms=parts.webhooks
@@ -215,3 +220,4 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(deliverer.stop)
         parts.feed.close()
         parts.projector.stop()
+        app.state.noticing.stop()

@@ -12,22 +12,19 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from citybrain.domain.episode import EvidenceKind
-from citybrain.errors import Permanent, Transient, Unreadable
+from citybrain.errors import Permanent, Transient
+from citybrain.evidence.reference import captured_at as instant_of
+from citybrain.evidence.reference import checked, is_reference, reference, to_the_millisecond
 
-_CAMERA = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_REF = re.compile(rf"({_CAMERA.pattern})/(\d{{8}})/(\d{{6}}\.\d{{3}})Z-([0-9a-f]{{16}})\.(?:jpg|mp4)")
-_ENDINGS = {EvidenceKind.PICTURE: "jpg", EvidenceKind.CLIP: "mp4"}
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE})
 _NO_LINKS = frozenset({errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK})
 
@@ -56,9 +53,7 @@ class FileEvidence:
 
     def put(self, camera: str, captured_at: datetime, content: bytes, kind: EvidenceKind = EvidenceKind.PICTURE) -> str:
         """Raises Transient when the disk is full, ValueError for a camera id that is no file name."""
-        if not _CAMERA.fullmatch(camera):
-            raise ValueError(f"a camera id must be letters, digits, '.', '_' and '-', got {camera!r}")
-        ref = _reference(camera, captured_at, content, ending=_ENDINGS[kind])
+        ref = reference(camera, captured_at, content, kind)
         target = self._recent / ref
         if not target.exists():
             with _room(self._recent):
@@ -66,7 +61,7 @@ class FileEvidence:
         return ref
 
     def keep(self, ref: str) -> bool:
-        if not _REF.fullmatch(ref):
+        if not is_reference(ref):
             return False
         source, target = self._recent / ref, self._kept / ref
         if target.exists():
@@ -80,36 +75,34 @@ class FileEvidence:
         return True
 
     def get(self, ref: str) -> bytes:
-        match = _REF.fullmatch(ref)
-        if match is None:
+        if not is_reference(ref):
             raise KeyError(ref)
         for folder in (self._kept, self._recent):
             try:
                 content = (folder / ref).read_bytes()
             except (FileNotFoundError, NotADirectoryError):
                 continue
-            found = hashlib.sha256(content).hexdigest()[:16]
-            if found != match[4]:
-                raise Unreadable(f"{ref}: expected sha256 {match[4]}…, got {found}…: it was altered")
-            return content
+            return checked(ref, content)
         raise KeyError(ref)
 
     def sweep(self, *, before: datetime) -> int:
         removed = 0
-        # References carry milliseconds: what was captured within the same one is not yet before.
-        before = before.replace(microsecond=before.microsecond // 1000 * 1000)
-        last_day = before.astimezone(UTC).strftime("%Y%m%d")
+        before = to_the_millisecond(before)
+        last_day = f"{before:%Y%m%d}"
         for day in sorted(self._recent.glob("*/*")):
             if day.name > last_day:
                 continue
             for ref, path in _stored(day, self._recent):
-                if _captured_at(ref) < before:
+                if instant_of(ref) < before:
                     with contextlib.suppress(FileNotFoundError):
                         path.unlink()
                         removed += 1
             _remove_empty(day, up_to=self._recent)
         self._clear_arriving(before)
         return removed
+
+    def away_since(self) -> None:
+        """A disk is there, or nothing runs."""
 
     def usage(self) -> Usage:
         """Counts by walking the folders: for a status page, not for each look."""
@@ -158,19 +151,6 @@ class FileEvidence:
                     path.unlink()
 
 
-def _reference(camera: str, captured_at: datetime, content: bytes, *, ending: str) -> str:
-    at = captured_at.astimezone(UTC)
-    instant = f"{at:%Y%m%d}/{at:%H%M%S}.{at.microsecond // 1000:03d}Z"
-    return f"{camera}/{instant}-{hashlib.sha256(content).hexdigest()[:16]}.{ending}"
-
-
-def _captured_at(ref: str) -> datetime:
-    match = _REF.fullmatch(ref)
-    if match is None:
-        raise ValueError(f"expected a reference, got {ref!r}")
-    return datetime.strptime(f"{match[2]}{match[3]}", "%Y%m%d%H%M%S.%f").replace(tzinfo=UTC)
-
-
 def _stored(folder: Path, root: Path) -> Iterator[tuple[str, Path]]:
     try:
         paths = list(folder.iterdir())
@@ -178,7 +158,7 @@ def _stored(folder: Path, root: Path) -> Iterator[tuple[str, Path]]:
         return
     for path in paths:
         ref = path.relative_to(root).as_posix()
-        if _REF.fullmatch(ref):
+        if is_reference(ref):
             yield ref, path
 
 

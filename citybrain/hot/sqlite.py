@@ -8,7 +8,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -36,7 +36,7 @@ class SqliteHot:
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
         self._puts = 0
-        self._failing = False
+        self._away_since: datetime | None = None
 
     def put(self, key: str, value: bytes, *, ttl: timedelta | None = None) -> None:
         now = self._clock.now()
@@ -81,6 +81,9 @@ class SqliteHot:
             yield from ((key, bytes(value)) for key, value in found)
             last = found[-1][0]
 
+    def away_since(self) -> datetime | None:
+        return self._away_since
+
     def close(self) -> None:
         with self._lock:
             self._drop()
@@ -90,11 +93,11 @@ class SqliteHot:
             try:
                 answer = self._asked(question)
             except (sqlite3.Error, OSError) as error:
-                if not self._failing:
+                if self._away_since is None:
                     log.warning("%s cannot be used (%s); what is hot is missing until it can", self._path, error)
-                self._failing = True
+                    self._away_since = self._clock.now()
                 return otherwise
-            self._failing = False
+            self._away_since = None
             return answer
 
     def _asked(self, question: Callable[[sqlite3.Connection], T]) -> T:

@@ -1,10 +1,10 @@
 """Every HotStore shows what is fresh, forgets what has expired, and never fails the one who asks."""
 
 import contextlib
-import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,65 +13,19 @@ import pytest
 
 from citybrain.clock import ManualClock, SystemClock
 from citybrain.errors import UsageError
-from citybrain.hot.redis import RedisHot
+from citybrain.hot.choice import open_hot
+from citybrain.hot.redis import Address, RedisHot
 from citybrain.hot.sqlite import SqliteHot
 from citybrain.ports import HotStore
+from tests.redis_server import RedisServer, skip_without_redis
 
 EIGHT = datetime(2026, 11, 21, 8, tzinfo=UTC)
 
 
-class Server:
-    """A real redis-server on a port of its own, which can be killed and started again."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self._process: subprocess.Popen | None = None
-
-    @property
-    def url(self) -> str:
-        return f"redis://:s3cret@127.0.0.1:{self.port}/0"
-
-    def start(self) -> None:
-        options = [
-            "--port",
-            str(self.port),
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-            "--appendonly",
-            "no",
-            "--requirepass",
-            "s3cret",
-        ]
-        self._process = subprocess.Popen(
-            ["redis-server", *options, "--dir", str(self._folder)], stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
-        )
-        until = time.monotonic() + 10
-        while time.monotonic() < until:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1) as asked:
-                asked.sendall(b"PING\r\n")
-                if asked.recv(64):
-                    return
-            time.sleep(0.02)
-        raise TimeoutError(f"redis-server did not answer on port {self.port} within 10 s")
-
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-
 @pytest.fixture(scope="module")
 def redis_server(tmp_path_factory):
-    if shutil.which("redis-server") is None:
-        pytest.skip("redis-server is not installed (apt-get install redis-server)")
-    pytest.importorskip("redis", reason="the package redis is not installed (pip install 'citybrain[redis]')")
-    server = Server(tmp_path_factory.mktemp("redis"))
+    skip_without_redis()
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
     server.start()
     yield server
     server.kill()
@@ -83,10 +37,10 @@ def opened(request, tmp_path):
     stores: list[HotStore] = []
     if request.param == "redis":
         server = request.getfixturevalue("redis_server")
-        prefix = f"{tmp_path.name}:"
+        url = f"{server.url}?prefix={tmp_path.name[-60:].lstrip('_')}"
 
         def one() -> HotStore:
-            return RedisHot(server.url, prefix=prefix)
+            return RedisHot(url)
     else:
 
         def one() -> HotStore:
@@ -255,28 +209,48 @@ def test_a_place_that_cannot_be_written_is_told_once_and_fails_nobody(tmp_path, 
 
 # -- Redis that goes and comes back -----------------------------------------------------------------------------------
 
+SOON = timedelta(milliseconds=20)
 
-def test_while_redis_is_gone_it_is_as_if_empty_and_it_comes_back_by_itself(redis_server, tmp_path, caplog):
+
+def until(claim, *, within_s: float = 20):
+    last = time.monotonic() + within_s
+    while not claim():
+        assert time.monotonic() < last, "it did not come to that"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A redis-server of this test's own: it may be killed."""
+    skip_without_redis()
+    made = RedisServer(tmp_path)
+    made.start()
+    yield made
+    made.kill()
+
+
+@pytest.fixture
+def hot(server):
+    made = RedisHot(server.url, first_pause=SOON)
+    yield made
+    made.close()
+
+
+def test_while_redis_is_gone_it_is_as_if_empty_and_it_comes_back_by_itself(server, hot, caplog):
     caplog.set_level("INFO")
-    clock = ManualClock(EIGHT)
-    server = Server(tmp_path)
+    hot.put("camera/a", b"live")
+    assert hot.get("camera/a") == b"live"
+    assert hot.away_since() is None
+    server.kill()
+    for _ in range(3):
+        hot.put("camera/a", b"lost")
+        assert hot.get("camera/a") is None
+        assert list(hot.scan("")) == []
+    assert hot.away_since() is not None
     server.start()
-    store = RedisHot(server.url, prefix="gone:", clock=clock)
-    try:
-        store.put("camera/a", b"live")
-        assert store.get("camera/a") == b"live"
-        server.kill()
-        for _ in range(3):
-            store.put("camera/a", b"lost")
-            assert store.get("camera/a") is None
-            assert list(store.scan("")) == []
-            clock.advance(timedelta(seconds=2))
-        server.start()
-        store.put("camera/a", b"live again")
-        assert store.get("camera/a") == b"live again"
-    finally:
-        store.close()
-        server.kill()
+    until(lambda: hot.away_since() is None)
+    hot.put("camera/a", b"live again")
+    assert list(hot.scan("camera/")) == [("camera/a", b"live again")]
     told = [record.getMessage() for record in caplog.records if record.name == "citybrain.hot.redis"]
     assert len(told) == 2
     assert "does not answer" in told[0]
@@ -284,13 +258,31 @@ def test_while_redis_is_gone_it_is_as_if_empty_and_it_comes_back_by_itself(redis
     assert "s3cret" not in caplog.text
 
 
-def test_a_gone_redis_is_not_asked_for_each_look(tmp_path):
+def test_a_redis_that_hangs_is_waited_for_once_and_then_by_nobody(server, hot):
+    hot.put("camera/a", b"live")
+    server.freeze()
+    first_s = time.monotonic()
+    assert hot.get("camera/a") is None
+    waited_s = time.monotonic() - first_s
+    assert waited_s >= 0.4  # it was given its half second: not an error of another kind
+    for _ in range(200):
+        hot.put("camera/a", b"lost")
+        assert hot.get("camera/a") is None
+    assert hot.away_since() is not None
+    assert time.monotonic() - first_s < 20 * waited_s  # 400 questions, each of which would have waited as long
+    server.thaw()
+    until(lambda: hot.away_since() is None)
+    hot.put("camera/a", b"live again")
+    assert hot.get("camera/a") == b"live again"
+
+
+def test_a_gone_redis_is_not_asked_for_each_look():
     pytest.importorskip("redis", reason="the package redis is not installed (pip install 'citybrain[redis]')")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen(16)
         taken.settimeout(0)
-        store = RedisHot(f"redis://127.0.0.1:{taken.getsockname()[1]}", clock=ManualClock(EIGHT))
+        store = RedisHot(f"redis://127.0.0.1:{taken.getsockname()[1]}", first_pause=timedelta(hours=1))
         store.get("camera/a")
         asked = _connections(taken)
         for _ in range(20):
@@ -298,6 +290,115 @@ def test_a_gone_redis_is_not_asked_for_each_look(tmp_path):
         assert asked > 0
         assert _connections(taken) == 0
         store.close()
+
+
+def test_many_threads_share_a_store(hot):
+    wrong: list[str] = []
+
+    def work(n: int) -> None:
+        for turn in range(50):
+            hot.put(f"camera/{n}", b"%d" % turn)
+            if hot.get(f"camera/{n}") != b"%d" % turn:
+                wrong.append(f"{n}: {turn}")
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(12)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert wrong == []
+    assert len(list(hot.scan("camera/"))) == 12
+
+
+def test_cities_on_one_redis_see_nothing_of_each_other(server):
+    north, south = (RedisHot(f"{server.url}?prefix={name}") for name in ("north", "south"))
+    heard = threading.Event()
+    end = south.listen("case-events", heard.set)
+    until(heard.is_set)
+    heard.clear()
+    north.put("camera/a", b"live")
+    north.tell("case-events")
+    assert south.get("camera/a") is None
+    assert list(south.scan("camera/")) == list(south.scan("")) == []
+    assert [key for key, _ in north.scan("")] == ["camera/a"]
+    assert not heard.wait(0.2)
+    south.tell("case-events")
+    assert heard.wait(10)
+    end()
+    north.close()
+    south.close()
+
+
+def test_a_word_is_heard_again_when_redis_is_back(server, hot):
+    heard = threading.Event()
+    end = hot.listen("case-events", heard.set)
+    until(heard.is_set)
+    server.kill()
+    heard.clear()
+    server.start()
+    until(heard.is_set)  # once, for what was said meanwhile
+    heard.clear()
+
+    def hears() -> bool:
+        hot.tell("case-events")
+        return heard.wait(0.1)
+
+    until(hears)
+    end()
+
+
+def test_what_has_expired_leaves_no_name_behind(hot):
+    hot.put("watched/a", b"1", ttl=timedelta(milliseconds=1))
+    hot.put("watched/b", b"1", ttl=timedelta(hours=1))
+    until(lambda: [key for key, _ in hot.scan("watched/")] == ["watched/b"])
+    assert hot._redis.smembers("citybrain:group:watched") == {b"watched/b"}
+
+
+def test_a_wrong_password_is_told_once_without_it(server, caplog):
+    store = RedisHot(f"redis://:wr0ng@127.0.0.1:{server.port}/0", first_pause=timedelta(hours=1))
+    store.put("camera/a", b"live")
+    assert store.get("camera/a") is None
+    assert "Authentication" in caplog.text
+    assert "wr0ng" not in caplog.text
+    store.close()
+
+
+def test_a_password_may_come_from_the_environment_alone(server, tmp_path):
+    store = open_hot(
+        f"redis://127.0.0.1:{server.port}/0", tmp_path / "hot.db", environment={"CITYBRAIN_HOT_PASSWORD": "s3cret"}
+    )
+    store.put("camera/a", b"live")
+    assert store.get("camera/a") == b"live"
+    store.close()
+
+
+def test_without_an_address_it_is_a_file_of_this_machine(tmp_path):
+    assert isinstance(open_hot(None, tmp_path / "hot.db", environment={"CITYBRAIN_HOT_PASSWORD": "x"}), SqliteHot)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://:s3cret@example.org/",
+        "redis://:s3cret@/0",
+        "redis://:s3cret@example.org:99999/0",
+        "redis://:s3cret@example.org:port/0",
+        "redis://:s3cret@example.org/0?prefix=a b",
+        "redis://:s3cret@example.org/0?socket_timeout=60",
+        "redis://:s3cret@[example.org/0",
+    ],
+)
+def test_an_address_that_is_none_is_refused_without_its_password(url):
+    with pytest.raises(UsageError, match=r"redis://host:6379/0|prefix|no option") as refused:
+        RedisHot(url)
+    assert "s3cret" not in str(refused.value)
+
+
+def test_an_address_is_shown_without_its_password():
+    read = Address.read("rediss://city:s3cret@redis.example:6380/2?prefix=kunming&ssl_ca_certs=/ca.pem")
+    assert read.url == "rediss://city:s3cret@redis.example:6380/2?ssl_ca_certs=%2Fca.pem"
+    assert (read.prefix, read.shown) == ("kunming", "rediss://redis.example:6380/2?prefix=kunming")
+    assert Address.read("redis://city@redis.example", password="p@ss/w").url == "redis://city:p%40ss%2Fw@redis.example"
 
 
 def _connections(listening: socket.socket) -> int:
@@ -308,19 +409,3 @@ def _connections(listening: socket.socket) -> int:
             connection.close()
             count += 1
     return count
-
-
-def test_a_wrong_password_is_told_once_without_it(redis_server, caplog):
-    store = RedisHot(f"redis://:wr0ng@127.0.0.1:{redis_server.port}/0", clock=ManualClock(EIGHT))
-    store.put("camera/a", b"live")
-    assert store.get("camera/a") is None
-    assert "Authentication" in caplog.text
-    assert "wr0ng" not in caplog.text
-    store.close()
-
-
-def test_an_address_that_is_none_is_refused_without_its_password():
-    pytest.importorskip("redis", reason="the package redis is not installed (pip install 'citybrain[redis]')")
-    with pytest.raises(UsageError, match="redis://host:6379/0") as refused:
-        RedisHot("http://:s3cret@example.org/")
-    assert "s3cret" not in str(refused.value)

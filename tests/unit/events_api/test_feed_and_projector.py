@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from citybrain.ports import Message
 from citybrain.wire import CASE_EVENTS, write_case_event
-from events_api.feed import Feed
-from events_api.ports import EventFilter, StoredEvent
+from events_api.feed import Feed, Noticing
+from events_api.ports import EVERYTHING, EventFilter, StoredEvent
 from events_api.projector import Projector
 from events_api.store.sqlite import SqliteCases
 from tests.services.api_city import START, case, event
@@ -135,12 +136,52 @@ def stored(
     return StoredEvent(cursor, type, scene, f"case-{cursor}", None, "{}", severity, grid_cell)
 
 
-async def test_events_in_memory_are_handed_on_by_cursor_and_filter(store):
-    feed = Feed(store)
+class ListedView(SqliteCases):
+    """A view whose events lie in a list, as if any replica had written them."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.listed: list[StoredEvent] = []
+        self.end, self.asked = 0, 0
+
+    def tell(self, *events: StoredEvent, end: int | None = None) -> None:
+        self.listed += events
+        self.end = self.listed[-1].cursor if end is None else end
+
+    def cursor(self) -> int:
+        return self.end
+
+    def events(self, *, after: int, limit: int, wanted: EventFilter = EVERYTHING) -> list[StoredEvent]:
+        self.asked += 1
+        return [each for each in self.listed if each.cursor > after and wanted.lets_through(each)][:limit]
+
+
+@pytest.fixture
+def view(tmp_path):
+    opened = ListedView(tmp_path / "listed.db")
+    yield opened
+    opened.close()
+
+
+async def cursors(feed: Feed, after: int, *, limit: int = 100) -> list[int]:
+    """What a reader gets who goes on and on from there."""
+    found: list[int] = []
+    while True:
+        events, seen_to = await feed.after(after, limit=limit)
+        found += [each.cursor for each in events]
+        if seen_to == after:
+            return found
+        after = seen_to
+
+
+async def test_events_in_memory_are_handed_on_by_cursor_and_filter(view):
+    feed = Feed(view)
     feed.start()
     closed = stored(6, type="citybrain.case.closed", severity="high", grid_cell="530111001001003")
-    feed.announce_from([stored(2), stored(4, scene="waterlogging", grid_cell="530112"), closed], 7)
+    view.tell(stored(2), stored(4, scene="waterlogging", grid_cell="530112"), closed, end=7)
+    assert feed.look()
     await feed.change().wait()
+    asked = view.asked
 
     async def after(cursor: int, **only) -> tuple[list[int], int]:
         found, seen_to = await feed.after(cursor, limit=2, wanted=EventFilter(**only))
@@ -157,17 +198,91 @@ async def test_events_in_memory_are_handed_on_by_cursor_and_filter(store):
     assert await after(0, grid_cells=("530111001001003",), areas=("530111001",)) == ([6], 7)
     assert await after(0, grid_cells=("530111001001003",), areas=("530112",)) == ([], 7)
     assert await after(0, scenes=("waterlogging",), severities=("high",)) == ([], 7)
+    assert view.asked == asked  # from memory, all of it
 
 
-async def test_whoever_waits_is_woken_by_the_next_batch(store):
-    feed = Feed(store)
+async def test_whoever_waits_is_woken_by_the_next_batch(view):
+    feed = Feed(view)
     feed.start()
     changed = feed.change()
-    feed.announce_from([stored(1)], 1)
+    view.tell(stored(1))
+    assert feed.look()
     async with asyncio.timeout(5):
         await changed.wait()
     assert feed.cursor == 1
     assert not feed.change().is_set()
+    assert not feed.look()
+
+
+async def test_what_other_replicas_wrote_is_handed_on_once_however_many_look(view):
+    feed = Feed(view)
+    feed.start()
+    for n in range(1, 41):
+        view.tell(stored(n * 3))
+        if n % 4 == 0:
+            await asyncio.gather(*(asyncio.to_thread(feed.look) for _ in range(8)))
+    assert await cursors(feed, 0) == [n * 3 for n in range(1, 41)]
+    assert await cursors(feed, 60, limit=7) == [n * 3 for n in range(21, 41)]
+
+
+async def test_more_than_memory_holds_is_read_from_the_view(view):
+    feed = Feed(view)
+    feed.start()
+    view.tell(*(stored(n) for n in range(1, 2602)))
+    assert await asyncio.to_thread(feed.look)
+    await asyncio.sleep(0)
+    assert await cursors(feed, 0, limit=500) == list(range(1, 2602))
+
+
+async def test_a_view_that_was_made_anew_is_read_from_the_view_again(view):
+    feed = Feed(view)
+    feed.start()
+    view.tell(stored(5), stored(9))
+    await asyncio.to_thread(feed.look)
+    view.listed = []
+    view.tell(end=0)
+    await asyncio.to_thread(feed.look)
+    await asyncio.sleep(0)
+    assert (feed.cursor, await cursors(feed, 0)) == (0, [])
+    view.tell(stored(2), stored(7))
+    await asyncio.to_thread(feed.look)
+    await asyncio.sleep(0)
+    assert await cursors(feed, 0) == [2, 7]
+
+
+class Word:
+    """Nudges within this test: who listens hears what is told."""
+
+    def __init__(self) -> None:
+        self.hearing: list[Callable[[], None]] = []
+        self.told = 0
+
+    def tell(self, about: str) -> None:
+        self.told += 1
+        for each in self.hearing:
+            each()
+
+    def listen(self, about: str, hear: Callable[[], None]) -> Callable[[], None]:
+        self.hearing.append(hear)
+        return lambda: self.hearing.remove(hear)
+
+
+@pytest.mark.parametrize("word", [Word(), None], ids=["by word", "by looking"])
+async def test_a_replica_notices_what_another_has_projected(view, word):
+    here, there = Feed(view), Feed(view)
+    noticing = [Noticing(feed, word) for feed in (here, there)]
+    for feed, each in zip((here, there), noticing, strict=True):
+        feed.start()
+        each.start()
+    changed = there.change()
+    view.tell(stored(1))
+    await asyncio.to_thread(noticing[0].tell)
+    async with asyncio.timeout(5):
+        await changed.wait()
+    assert await cursors(there, 0) == await cursors(here, 0) == [1]
+    for each in noticing:
+        await asyncio.to_thread(each.stop)
+    assert word is None or (word.told, word.hearing) == (1, [])
 
 
 async def test_an_effect_that_does_not_come_is_waited_for_no_longer_than_said(store):
