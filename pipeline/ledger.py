@@ -57,9 +57,14 @@ def total(ledgers: Iterable[Mapping[str, int]]) -> Ledger:
     """The sum of several ledgers."""
     summed: Ledger = {}
     for ledger in ledgers:
-        for name, count in ledger.items():
-            _add(summed, name, count)
+        add(summed, ledger)
     return summed
+
+
+def add(summed: Ledger, ledger: Mapping[str, int]) -> None:
+    """Add one ledger to a sum."""
+    for name, count in ledger.items():
+        _add(summed, name, count)
 
 
 def _add(ledger: Ledger, name: str, count: int) -> None:

@@ -33,10 +33,9 @@ from citybrain.evidence.seals import Seals
 from citybrain.evidence.signer import Signer
 from citybrain.ports import Acknowledgement, EvidenceStore, HotStore, Message, Notifier, Outgoing
 from citybrain.wire import CASE_EVENTS, COMMANDS, DETECTIONS, dumps, read_case_event, write_case_event, write_command
-from pipeline import ledger as entries
-from pipeline.camera_flow import pending
 from pipeline.effects import Effects, SetAside
 from pipeline.flow import Pipeline
+from pipeline.runners.figures import Sums, flat
 from pipeline.runners.memory import HeldStates, advance
 from pipeline.state import (
     read_camera,
@@ -155,25 +154,16 @@ class Embedded:
 
     def figures(self) -> dict[str, Any]:
         """What the pipeline counts: the ledger and its balance, cases, looks, messages set aside, lag, the outbox."""
-        cameras = {key: self._states.camera(key) for key in self._pipeline.city.cameras}
-        scenes = {}
-        for scene in self._pipeline.city.scenes:
-            summed = entries.total(state.ledgers.get(scene, {}) for state in cameras.values())
-            waiting = sum(pending(state, scene) for state in cameras.values())
-            scenes[scene] = {
-                **summed,
-                "pending": waiting,
-                "imbalance": entries.imbalance(summed, pending=waiting),
-            }
-        localities = [self._states.locality(key) for key in self._states.localities()]
+        sums = Sums(self._pipeline.city.scenes)
+        for key in self._pipeline.city.cameras:
+            sums.camera(self._states.camera(key))
+        for key in self._states.localities():
+            sums.locality(self._states.locality(key))
         end = self._connection.execute("SELECT max(offset) FROM log WHERE topic <> ?", (CASE_EVENTS,)).fetchone()[0]
         return {
             "applied": self._applied,
             "lag": max(0, (end or 0) - self._offset()),
-            "looks": sum(state.looks for state in cameras.values()),
-            "looks_lost": sum(state.looks_lost for state in cameras.values()),
-            "scenes": scenes,
-            "episodes": entries.total(state.counts for state in localities),
+            **sums.figures(),
             "set_aside": self._set_aside,
             "outbox": dict(self.outbox.figures()),
             "sender": self._sender.figures(),
@@ -357,17 +347,6 @@ def set_aside(connection: sqlite3.Connection, *, limit: int = 100) -> Sequence[M
     )
     names = ("n", "offset", "topic", "key", "kind", "reason", "at")
     return [dict(zip(names, row, strict=True)) for row in rows]
-
-
-def flat(figures: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
-    """Nested figures as numbers by dotted name; what is no number is left out."""
-    found: dict[str, float] = {}
-    for name, figure in figures.items():
-        if isinstance(figure, Mapping):
-            found |= flat(figure, f"{prefix}{name}.")
-        elif isinstance(figure, int | float):
-            found[f"{prefix}{name}"] = figure
-    return found
 
 
 def with_hold(upkeep: Upkeep, longest_hold: timedelta) -> Upkeep:

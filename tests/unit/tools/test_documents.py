@@ -21,6 +21,7 @@ from citybrain.bus.local import LocalBus
 from citybrain.cli import _parser
 from citybrain.clock import ManualClock, SystemClock, iso
 from citybrain.configuration import Section, duration_text
+from citybrain.database import Database
 from citybrain.delivery.outbox import KEEP_DELIVERED
 from citybrain.domain.case import CaseEventType, CaseState
 from citybrain.domain.command import Act, Configured, Delivered, Filmed, LookAgain, Reported, Tick
@@ -47,7 +48,8 @@ from pipeline.calendar import CalendarFile, Holiday, MadeUp
 from pipeline.codes import Allowed, Category, CodeTable
 from pipeline.routes import Match, Route, Routes, Silence
 from pipeline.rules import dwell
-from pipeline.runners.embedded import Embedded, Upkeep, flat
+from pipeline.runners.embedded import Embedded, Upkeep
+from pipeline.runners.figures import flat
 from pipeline.runners.replay import Replay
 from pipeline.scene import CaseTerms, Grouping, SceneFile, SceneTest
 from tests.unit.tools.checkout import ROOT, make_targets, tracked
@@ -291,7 +293,7 @@ def served(tmp_path_factory):
     app = create_app(
         bus=bus,
         store=store,
-        subscriptions=Subscriptions(data / "subscriptions.db", clock=clock),
+        subscriptions=Subscriptions(Database.memory(), clock=clock),
         hot=hot,
         evidence=FileEvidence(data / "evidence"),
         cameras=list(configuration.views.values()),

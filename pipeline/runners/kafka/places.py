@@ -1,0 +1,57 @@
+"""Where reading goes on: what the state says, not what the group's committed offsets or the client's mood say.
+
+Faust seeks to the committed offsets after each rebalance, and has been seen to begin at a log's end instead. Here every
+partition begins at the offset that its own table says is next, and the first message that comes must be that one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from faust.transport.drivers.aiokafka import Consumer, Producer, Transport
+from faust.types import TP
+
+Places = Callable[[], Mapping[TP, int | None]]
+"""The next offset of each partition that is this worker's; None when nothing was ever applied there."""
+Began = Callable[[TP, int], None]
+"""Told where reading of a partition begins."""
+
+
+class PlacedConsumer(Consumer):  # type: ignore[misc]  # Faust's classes are untyped
+    """Faust's consumer, which after its own seek is put where the state says."""
+
+    places: Places
+    began: Began
+
+    async def perform_seek(self) -> None:
+        await super().perform_seek()
+        places = {tp: offset for tp, offset in self.places().items() if tp in self.assignment()}
+        fresh = [tp for tp, offset in places.items() if offset is None]
+        begin = await self.earliest_offsets(*fresh) if fresh else {}
+        for tp, offset in places.items():
+            target = begin.get(tp, 0) if offset is None else offset
+            await self.seek(tp, target)
+            self._committed_offset[tp] = target or None
+            self.began(tp, target)
+
+
+class SteadyProducer(Producer):  # type: ignore[misc]
+    """Faust's producer, with idempotence where the broker knows it: a retry writes nothing twice, in no other order."""
+
+    idempotent = True
+
+    def _settings_extra(self) -> Mapping[str, Any]:
+        return {"acks": "all", "enable_idempotence": True} if self.idempotent else {"acks": "all"}
+
+
+class PlainProducer(SteadyProducer):
+    idempotent = False
+
+
+def transport(url: Any, app: Any, places: Places, began: Began, *, idempotent: bool) -> Transport:
+    """A transport of Faust's with these two."""
+    consumer = type("Consumer", (PlacedConsumer,), {"places": staticmethod(places), "began": staticmethod(began)})
+    producer = SteadyProducer if idempotent else PlainProducer
+    made: Transport = type("Placed", (Transport,), {"Consumer": consumer, "Producer": producer})(url, app)
+    return made
