@@ -53,6 +53,8 @@ class Configuration:
     revision: str
     masking: Masking = safety_config.DEFAULT
     sensors: SensorsSettings | None = None
+    shared: bool = False
+    """Whether its cameras come and go, as they are shared out over processes: then every detector stands ready for them."""
 
     @property
     def views(self) -> Mapping[str, Camera]:
@@ -103,6 +105,10 @@ class Configuration:
         """The detector a camera names, or the only one there is."""
         return self.detectors[camera.detector or next(iter(self.detectors))]
 
+    @property
+    def detectors_in_use(self) -> set[str]:
+        return set(self.detectors) if self.shared else {self.detector_of(camera).id for camera in self.cameras}
+
     def scene_infos(self) -> list[SceneInfo]:
         return [
             SceneInfo(
@@ -145,13 +151,19 @@ def check(folder: Path, *, say: Callable[[str], None]) -> list[Fault]:
     return sorted(set(faults))
 
 
-def read(folder: Path) -> tuple[Configuration | None, list[Fault]]:
-    """The folder's configuration as far as it can be read, and every fault in it; None with a fault that is in its way."""
+def read(
+    folder: Path, *, cameras: bool = True, variables: Mapping[str, str] | None = None
+) -> tuple[Configuration | None, list[Fault]]:
+    """The folder's configuration as far as it can be read, and every fault in it; None with a fault that is in its way.
+
+    `cameras=False` leaves the cameras' files alone, for a process that is told its cameras otherwise (`Configuration.shared`).
+    `variables` stand in for the environment's.
+    """
     if not folder.is_dir():
         return None, [Fault(str(folder), "", "there is no such folder.", "Name one with --config; see configs/.")]
     faults: list[Fault] = []
-    cameras = camera_config.load(folder, faults)
-    all_cameras = not faults
+    found = camera_config.load(folder, faults, environment=variables) if cameras else []
+    all_cameras = cameras and not faults
     detectors = detector_config.load(folder, faults=faults)
     scenes = {each.id: each for each in scene.load(folder / "scenes", faults=faults)}
     if not any((folder / "scenes").glob("*.yaml")):
@@ -160,7 +172,7 @@ def read(folder: Path) -> tuple[Configuration | None, list[Fault]]:
         )
     has_calendar = (folder / "calendar.yaml").exists()
     tables = codes.load(folder / "codes", faults=faults, calendar=has_calendar)
-    views = {settings.id: settings.camera for settings in cameras}
+    views = {settings.id: settings.camera for settings in found}
     # What a faulty file would have offered is not known: nothing is blamed for naming it.
     routing = routes.load(
         folder / "routes.yaml",
@@ -172,15 +184,15 @@ def read(folder: Path) -> tuple[Configuration | None, list[Fault]]:
     if not has_calendar:
         routes.check_calendar(routing, file=str(folder / "routes.yaml"), faults=faults)
     tree = areas.load(folder / "areas.yaml", faults=faults, scenes=_names(folder / "scenes"))
-    areas.check_cameras(tree, [(each.file, each.camera) for each in cameras], faults=faults)
+    areas.check_cameras(tree, [(each.file, each.camera) for each in found], faults=faults)
     if len(tables) == len(_names(folder / "codes")):
         codes.check_codes(list(scenes.values()), tables, faults=faults)
     known: set[str] = set()
     if set(detectors) == _names(folder / "detectors"):
         known = {label for settings in detectors.values() for label in labels_of(settings)}
         scene.check_labels(list(scenes.values()), known, faults=faults)
-    _check_detectors(cameras, _names(folder / "detectors"), faults)
-    _check_gaps(cameras, scenes, faults)
+    _check_detectors(found, _names(folder / "detectors"), faults)
+    _check_gaps(found, scenes, faults)
     map_layer.load(folder, faults=faults)
     sensors = sensor_config.load(folder, faults=faults, scenes=_names(folder / "scenes"))
     masking = safety_config.load(folder / "safety.yaml", labels=known, faults=faults)
@@ -188,7 +200,18 @@ def read(folder: Path) -> tuple[Configuration | None, list[Fault]]:
         return None, sorted(set(faults))
     revision = _revision(folder)
     return Configuration(
-        folder, cameras, detectors, scenes, tables, routing, tree, working, revision, masking=masking, sensors=sensors
+        folder,
+        found,
+        detectors,
+        scenes,
+        tables,
+        routing,
+        tree,
+        working,
+        revision,
+        masking=masking,
+        sensors=sensors,
+        shared=not cameras,
     ), []
 
 

@@ -180,6 +180,13 @@ def _add_cameras(cameras: argparse.ArgumentParser, config: Callable[[argparse.Ar
     imported.add_argument("--replace", action="store_true", help="remove what the table does not name from that file")
     imported.add_argument("--skip-faulty", action="store_true", help="import the other rows although some have faults")
     imported.add_argument("--dry-run", action="store_true", help="say what would be done, and write nothing")
+    published = action(
+        "publish",
+        "published",
+        "the cameras into the topic that ingest processes share out: what changed, and who is gone",
+    )
+    published.add_argument("--bus", metavar="kafka://HOST:PORT", help="where that topic is (else $CITYBRAIN_BUS)")
+    published.add_argument("--dry-run", action="store_true", help="say what would be done, and publish nothing")
 
 
 def _add_safety(

@@ -1,4 +1,4 @@
-"""The commands about cameras: which there are, whether they answer, and those of a table brought in."""
+"""The commands about cameras: which there are, whether they answer, those of a table brought in, and all of them published."""
 
 from __future__ import annotations
 
@@ -14,13 +14,19 @@ from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
+from citybrain import assembly
+from citybrain.bus import registry
+from citybrain.bus.address import KafkaAddress
 from citybrain.clock import Clock, SystemClock
+from citybrain.deployment import VARIABLES
 from citybrain.domain.coordinates import Crs
 from citybrain.domain.frame import Frame
 from citybrain.errors import CameraGone, ConfigError, Fault, Unreadable, UsageError
 from citybrain.ports import CloserSource, Source
+from citybrain.wire.cameras import write_registered
 from ingest import config as camera_config
 from ingest import environment
+from ingest import registered as registering
 from ingest.config import CameraSettings
 from ingest.decode import Decoder
 from ingest.importing import plan as importing
@@ -112,6 +118,39 @@ def imported(given: argparse.Namespace) -> int:
         print("nothing is written: the file says so already")
         return DONE
     _write(told)
+    return DONE
+
+
+def published(given: argparse.Namespace) -> int:
+    """The folder's cameras into the topic `cameras`: what changed, and the end of those that are no more."""
+    url = given.bus or os.environ.get(VARIABLES["bus"])
+    if not url:
+        raise UsageError(f"cameras publish: name the bus with --bus kafka://HOST:PORT, or in ${VARIABLES['bus']}")
+    address, folder = KafkaAddress.parse(url), Path(given.config)
+    # Whoever publishes need not know the passwords: any will do to see that the rest is right.
+    _, faults = assembly.read(folder, variables={**registering.variables_of(folder), **os.environ})
+    wanted = {id: write_registered(each) for id, each in registering.entries(folder, faults=faults).items()}
+    if faults:
+        raise ConfigError(faults)
+    there = registry.registered(address)
+    added = sorted(wanted.keys() - there.keys())
+    changed = sorted(id for id in wanted.keys() & there.keys() if wanted[id] != there[id])
+    removed = sorted(there.keys() - wanted.keys())
+    print(
+        f"{address}: {len(added)} added, {len(changed)} changed, {len(wanted) - len(added) - len(changed)} unchanged,"
+        f" {len(removed)} removed"
+    )
+    for what, ids in (("added", added), ("changed", changed), ("removed", removed)):
+        if ids:
+            print(f"  {what}: {importing.some(ids)}")
+    if given.dry_run:
+        print("nothing is published: this was a dry run")
+        return DONE
+    if not (added or changed or removed):
+        print("nothing is published: the topic says so already")
+        return DONE
+    registry.register(address, {**{id: wanted[id] for id in (*added, *changed)}, **dict.fromkeys(removed)})
+    print("published; ingest looks at them within seconds")
     return DONE
 
 

@@ -27,6 +27,7 @@ from citybrain.ports import EvidenceStore, HotStore, Picture, Plane
 from citybrain.wire import write_detections
 from detectors.audit import is_audited, is_miss
 from detectors.batching import Detector, open_detector
+from detectors.config import DetectorSettings
 from detectors.gate import Gate
 from detectors.windows import Part
 from ingest.config import CameraSettings
@@ -117,9 +118,9 @@ class Looking:
         self._set(configuration)
 
     def open(self) -> None:
-        """Load every detector that a camera uses. Raises ModelUnusable."""
-        for camera in self._settings.values():
-            self._detector(camera.id)
+        """Load every detector that a camera uses, or may come to use. Raises ModelUnusable."""
+        for each in self._configuration.detectors_in_use:
+            self._opened_detector(self._configuration.detectors[each])
 
     def adopt(self, configuration: Configuration) -> None:
         """Look by another configuration from now on, with what is remembered of the cameras that stay. Raises ModelUnusable
@@ -134,7 +135,7 @@ class Looking:
             self._detectors, self._eyes = opened, eyes
             self._set(before)
             raise
-        used = {configuration.detector_of(camera).id for camera in configuration.cameras}
+        used = configuration.detectors_in_use
         self._close({key: each for key, each in opened.items() if self._detectors.get(key) is not each})
         self._close({key: self._detectors.pop(key) for key in list(self._detectors) if key not in used})
         was = {camera.id: camera for camera in before.cameras}
@@ -317,7 +318,9 @@ class Looking:
             return Usability(fixed=fixed)  # what is hot may be lost; the view is learnt again
 
     def _detector(self, camera: str) -> Detector:
-        settings = self._configuration.detector_of(self._settings[camera])
+        return self._opened_detector(self._configuration.detector_of(self._settings[camera]))
+
+    def _opened_detector(self, settings: DetectorSettings) -> Detector:
         opened = self._detectors.get(settings.id)
         if opened is None or (opened.detector.settings, opened.remembered) != (settings, self._remembered):
             detector = open_detector(settings, looks=self._remembered)

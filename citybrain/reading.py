@@ -14,11 +14,12 @@ from citybrain.strict_yaml import undisturbed
 from ingest.worker_port import die_with_parent
 
 LIMIT_S = 300.0
+_WITHOUT = "without-cameras"
 
 
-def apart(folder: Path) -> tuple[Configuration | None, list[Fault]]:
+def apart(folder: Path, *, cameras: bool = True) -> tuple[Configuration | None, list[Fault]]:
     """As `assembly.read`. Raises Unreadable when the other process does not answer."""
-    command = [sys.executable, "-m", "citybrain.reading", str(folder)]
+    command = [sys.executable, "-m", "citybrain.reading", str(folder), *([] if cameras else [_WITHOUT])]
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True, timeout=LIMIT_S)
     except (subprocess.SubprocessError, OSError) as error:
@@ -31,7 +32,8 @@ def apart(folder: Path) -> tuple[Configuration | None, list[Fault]]:
 def main() -> None:
     """One reading: the answer is pickled on stdout."""
     die_with_parent()
-    sys.stdout.buffer.write(pickle.dumps(assembly.read(Path(sys.argv[1])), protocol=pickle.HIGHEST_PROTOCOL))
+    found = assembly.read(Path(sys.argv[1]), cameras=_WITHOUT not in sys.argv[2:])
+    sys.stdout.buffer.write(pickle.dumps(found, protocol=pickle.HIGHEST_PROTOCOL))
 
 
 if __name__ == "__main__":

@@ -58,18 +58,21 @@ class Watching:
         hot: HotStore,
         accepted: Path,
         read: Callable[[Path], tuple[Configuration | None, list[Fault]]] = assembly.read,
+        read_first: Callable[[Path], tuple[Configuration | None, list[Fault]]] = assembly.read,
+        name: str = "0",
     ) -> None:
         """Reads the folder. Raises ConfigError when it is faulty, unless this role was in force under `citybrain up`.
 
         `accepted` keeps what is in force: a role that dies while the folder is faulty comes back by that. `read` is for later
-        readings, while the role runs.
+        readings, while the role runs. `name` tells processes of one role apart.
         """
         self._folder, self._role, self._clock, self._hot, self._read = folder, role, clock, hot, read
+        self._name = name
         self._accepted = accepted
         self._told_at: datetime | None = None
         # Taken before reading: what changes meanwhile is found at the next look.
         self._settled = self._seen = fingerprint(folder)
-        configuration, faults = assembly.read(folder)
+        configuration, faults = read_first(folder)
         found = configuration or self._accepted_before()
         if found is None:
             raise ConfigError(faults)
@@ -115,7 +118,7 @@ class Watching:
 
     def _accept(self, configuration: Configuration) -> None:
         """It holds passwords, so it is its owner's alone."""
-        partial = self._accepted.with_suffix(f".{self._role}")
+        partial = self._accepted.with_suffix(f".{self._role}-{self._name}")
         try:
             partial.unlink(missing_ok=True)
             partial.touch(mode=0o600)
@@ -162,7 +165,7 @@ class Watching:
             "faults": [str(each) for each in standing.faults[:_MOST_FAULTS]],
             "fault_count": len(standing.faults),
         }
-        self._hot.put(f"configuration/{self._role}/0", dumps(said), ttl=_FORGET)
+        self._hot.put(f"configuration/{self._role}/{self._name}", dumps(said), ttl=_FORGET)
 
 
 async def follow(watching: Watching, adopt: Callable[[Configuration], Awaitable[None]], stop: asyncio.Event) -> None:
@@ -180,22 +183,23 @@ async def follow(watching: Watching, adopt: Callable[[Configuration], Awaitable[
 
 
 async def adopted_by(role: str, revision: str, *, hot: HotStore, at_most: timedelta) -> bool:
-    """Wait until another role goes on by this revision; False when it does not in time, and may not run at all."""
+    """Wait until another role goes on by this revision, in all its processes; False when it does not in time, and may not run
+    at all."""
     with suppress(TimeoutError):
         async with asyncio.timeout(at_most.total_seconds()):
-            while revision_of(role, hot=hot) != revision:  # noqa: ASYNC110  # it is another process
+            while revisions_of(role, hot=hot) != {revision}:  # noqa: ASYNC110  # it is another process
                 await asyncio.sleep(0.2)
             return True
     return False
 
 
-def revision_of(role: str, *, hot: HotStore) -> str | None:
-    """What a role says it goes on by."""
-    said = hot.get(f"configuration/{role}/0")
-    try:
-        return None if said is None else str(loads(said).get("revision"))
-    except Unreadable:  # what is hot may be torn
-        return None
+def revisions_of(role: str, *, hot: HotStore) -> set[str]:
+    """What the processes of a role say they go on by."""
+    found: set[str] = set()
+    for _, said in hot.scan(f"configuration/{role}/"):
+        with suppress(Unreadable):  # what is hot may be torn
+            found.add(str(loads(said).get("revision")))
+    return found
 
 
 def follow_beside(watching: Watching, adopt: Callable[[Configuration], None]) -> threading.Event:

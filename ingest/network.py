@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Protocol
 
@@ -64,8 +64,10 @@ class Network:
         clips: Clips | None = None,
         turns: Turns | None = None,
         name: str = "0",
+        beside: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
-        self._plan, self._workers, self._clock, self._clips = plan, workers, clock, clips
+        """`name` tells it apart from others that share the cameras; `beside` says what else its heartbeat is to tell."""
+        self._plan, self._workers, self._clock, self._clips, self._beside = plan, workers, clock, clips, beside
         self._strikes = Strikes()
         self._attention = Attention(plan.attention)
         self.again = LookingAgain(bus, clock, self._look_at_once)
@@ -136,6 +138,12 @@ class Network:
                 self._reopen(each)
                 reopened.append(camera)
         return Reconciled(tuple(added), tuple(changed), tuple(reopened), tuple(removed))
+
+    def leave_all(self) -> None:
+        """They are others' from now on, who tell of them: they are looked at until we end."""
+        for each in self._cameras.values():
+            each.leaving = True
+        self.telling.unserved.adopt({}, self._clock.now())
 
     def _add(self, settings: CameraSettings) -> None:
         worker = min(range(self._workers.count), key=lambda each: len(self._samplers[each]))
@@ -355,6 +363,7 @@ class Network:
             **{f"rtsp.{name}": figure for name, figure in asdict(process_counts()).items()},
             **{f"workers.{name}": figure for name, figure in self._workers.figures().items()},
             **{f"clips.{name}": figure for name, figure in (self._clips.figures() if self._clips else {}).items()},
+            **self._beside(),
         }
 
 

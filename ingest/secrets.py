@@ -6,16 +6,29 @@ import re
 from urllib.parse import quote, unquote, urlsplit
 
 _USER_INFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^/?#\s]*@")
+_SECRET_KEY = re.compile(r"(?i)[?&;][^=&;\s]*(?:pass|pwd|psw|token|key|secret|auth|sign)[^=&;\s]*=(?=[^&;\s])")
 SECRET_VALUE = re.compile(
     r"(?i)([?&;][^=&;\s]*(?:pass|pwd|psw|token|key|secret|auth|user|login|sign)[^=&;\s]*=)[^&;\s]*"
 )
 _VARIABLE = re.compile(r"\$\{\w+\}")
+_NAMED = re.compile(r"\$\{\w+(?::-[^}]*)?\}")
 
 
 def masked(url: str) -> str:
     """The address with `***` for user information, secret query values and every `${VARIABLE}` still in it."""
     shown = _USER_INFO.sub(r"\g<scheme>***@", _VARIABLE.sub("***", url))
     return SECRET_VALUE.sub(r"\1***", shown)
+
+
+def written_out(url: str) -> bool:
+    """Whether a password, or what looks like one among the query's values, stands in the address itself.
+
+    `${NAME}` is where one will be, and the default of `${NAME:-default}` is no secret: whoever wrote it meant it to be read.
+    """
+    named = _NAMED.sub("", url)
+    userinfo = _USER_INFO.match(named)
+    password = userinfo.group().partition("://")[2].rstrip("@").partition(":")[2] if userinfo else ""
+    return bool(password) or _SECRET_KEY.search(named) is not None
 
 
 def scrubbed(text: str, url: str) -> str:

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 TICK_S = 1.0
 STATE_TTL = timedelta(seconds=30)
-GREATEST = ("lateness_s", "load.stretch")
+GREATEST = ("lateness_s", "load.stretch", "share.away_s", "share.rounds")
 """Of several processes, the greatest of these says how the whole is; all other figures are summed."""
 
 

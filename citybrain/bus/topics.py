@@ -21,10 +21,10 @@ from citybrain.bus.address import KafkaAddress
 from citybrain.configuration import duration_text
 from citybrain.errors import Fault, Transient, UsageError
 from citybrain.wire import CASE_EVENTS, COMMANDS, DETECTIONS
+from citybrain.wire.cameras import CAMERAS
 
 EPISODES, DEAD_LETTERS = "episodes", "dead-letters"
 CAMERA_COMMANDS, LOCALITY_COMMANDS = "camera-commands", "locality-commands"
-CAMERAS = "cameras"
 ORDERED = (COMMANDS, CASE_EVENTS, DEAD_LETTERS)
 """The topics of one partition, which can be read by one offset."""
 PIPELINE = "pipeline"

@@ -263,12 +263,12 @@ def summary(found: Plan, *, ignored: Sequence[str] = ()) -> list[str]:
         f"{found.path}: {len(found.added)} added, {len(found.changed)} changed, {found.unchanged} unchanged,"
         f" {len(found.removed)} removed, {len(found.kept)} kept as they stand"
     ]
-    lines += [f"  added: {_some(found.added)}"] if found.added else []
+    lines += [f"  added: {some(found.added)}"] if found.added else []
     lines += [f"  changed: {id}: {what}" for id, what in list(found.changed.items())[:_SHOWN]]
     lines += [f"  changed: and {len(found.changed) - _SHOWN} more"] if len(found.changed) > _SHOWN else []
-    lines += [f"  removed: {_some(found.removed)}"] if found.removed else []
-    lines += [f"  kept, for no good row names them: {_some(found.kept)}"] if found.kept else []
-    lines += [f"  outside China, where WGS 84 is taken as it is: {_some(found.outside)}"] if found.outside else []
+    lines += [f"  removed: {some(found.removed)}"] if found.removed else []
+    lines += [f"  kept, for no good row names them: {some(found.kept)}"] if found.kept else []
+    lines += [f"  outside China, where WGS 84 is taken as it is: {some(found.outside)}"] if found.outside else []
     lines += [f"  columns that say nothing to citybrain: {', '.join(ignored)}"] if ignored else []
     return lines
 
@@ -276,6 +276,7 @@ def summary(found: Plan, *, ignored: Sequence[str] = ()) -> list[str]:
 _SHOWN = 20
 
 
-def _some(ids: Sequence[str]) -> str:
+def some(ids: Sequence[str]) -> str:
+    """The first of them, and how many more there are."""
     more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
     return ", ".join(ids[:_SHOWN]) + more

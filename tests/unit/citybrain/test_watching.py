@@ -11,7 +11,7 @@ import pytest
 from citybrain.clock import ManualClock
 from citybrain.errors import ConfigError
 from citybrain.hot.sqlite import SqliteHot
-from citybrain.watching import Watching, adopted_by, revision_of
+from citybrain.watching import Watching, adopted_by, revisions_of
 from citybrain.wire import loads
 
 START = datetime(2026, 11, 21, 8, tzinfo=UTC)
@@ -139,7 +139,7 @@ def test_what_was_in_force_elsewhere_is_in_force_nowhere_else(role, monkeypatch)
 
 async def test_a_role_waits_for_another_one_no_longer_than_it_may(role):
     revision = role.watching.current.revision
-    assert revision_of("pipeline", hot=role.hot) == revision
+    assert revisions_of("pipeline", hot=role.hot) == {revision}
     assert await adopted_by("pipeline", revision, hot=role.hot, at_most=timedelta(seconds=5))
     assert not await adopted_by("pipeline", "another", hot=role.hot, at_most=timedelta())
-    assert revision_of("nobody", hot=role.hot) is None
+    assert revisions_of("nobody", hot=role.hot) == set()
