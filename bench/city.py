@@ -193,13 +193,15 @@ def search(
         steps.append(found)
         count = _next(steps)
     carried = [each for each in steps if each.carried]
-    return {
+    row = {
         "clip": clip.stem,
         "gate": gate,
         **(max(carried, key=lambda each: each.cameras).told() if carried else {"cameras": 0}),
         "memory_mb_per_camera": _per_camera(steps),
         "steps": " ".join(f"{each.cameras}{'+' if each.carried else '-'}" for each in steps),
     }
+    log.info("carried: %s", row)  # what comes after may fail
+    return row
 
 
 def _next(steps: Sequence[Found]) -> int | None:
@@ -238,6 +240,7 @@ def overload(clip: Path, times: float, one: int, seconds: float) -> dict[str, An
     while not 0.9 * times <= tried[-1].times <= times and len(tried) < _MOST_CORRECTIONS:
         tried.append(_overloaded(clip, _corrected(tried, 0.96 * times), times, window))
     found = tried[-1]
+    log.info("overload: %s", [(each.cameras, round(each.times, 2), each.crowd.gaps()[-1]) for each in tried])
     latencies = sorted(case["latency_s"] for case in found.cases if case["latency_s"] is not None)
     return {
         "times": times,
@@ -324,9 +327,7 @@ def run(step: Step) -> Found:
         data = Path(folder) / "data"
         data.mkdir()
         with running(config=config, footage=clips, keep=data) as city:
-            wait_until(
-                lambda: _all_seen(city, len(names)), timeout_s=60 + len(names) / 10, what="every camera was seen"
-            )
+            wait_until(lambda: _all_seen(city, len(names)), timeout_s=60 + len(names), what="every camera was seen")
             time.sleep(_WARM_S)
             before, since_at = taken(city), _CLOCK.now()
             time.sleep(step.seconds)
