@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 
 from tests.unit.tools.checkout import LISTS, ROOT, pins, pyproject
 
-BEYOND_ONE_MACHINE = ["kafka", "postgres", "redis"]
+BEYOND_ONE_MACHINE = ["kafka", "postgres", "redis", "s3"]
 EXTRAS = {
     "requirements-city.txt": BEYOND_ONE_MACHINE,
     "requirements-ultralytics.txt": ["ultralytics"],
@@ -63,7 +63,7 @@ def test_the_lists_agree_with_one_another() -> None:
 def test_one_machine_installs_a_part_of_what_the_city_installs() -> None:
     one, city = pins("requirements.txt"), pins("requirements-city.txt")
     assert one.items() < city.items()
-    assert not {"aiokafka", "faust-streaming", "psycopg", "redis", "rocksdict"} & one.keys()
+    assert not {"aiokafka", "boto3", "faust-streaming", "psycopg", "redis", "rocksdict"} & one.keys()
 
 
 def test_nobody_pulls_torch_unasked() -> None:
