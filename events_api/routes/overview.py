@@ -15,7 +15,7 @@ from citybrain.clock import iso
 from events_api.parts import Given, Parts, Viewer
 from events_api.routes.configuration import refused_since
 from events_api.schemas import SceneList, Stats, answers
-from events_api.signs import heartbeats
+from events_api.signs import added_up, heartbeats
 
 router = APIRouter(tags=["overview"])
 
@@ -73,12 +73,7 @@ def stats(given: Given, _: Viewer) -> JSONResponse:
 
 def figures(given: Parts) -> dict[str, Any]:
     """Figures by `role.figure`, summed over a role's processes, and those handed in by the assembly."""
-    summed: dict[str, float] = defaultdict(float)
-    for beat in heartbeats(given.hot):
-        for name, figure in beat.figures.items():
-            if math.isfinite(figure):
-                summed[f"{beat.role}.{name}"] += figure
-    return {**summed, **given.figures()}
+    return {**added_up(heartbeats(given.hot), given.clock.now()), **given.figures()}
 
 
 def percentile(ascending: Sequence[float], share: float) -> float | None:
