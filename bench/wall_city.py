@@ -16,6 +16,7 @@ import numpy as np
 
 from citybrain.bus.local import LocalBus
 from citybrain.clock import Clock, SystemClock, iso
+from citybrain.database import Database
 from citybrain.domain.camera import Camera, Text
 from citybrain.domain.case import STAMPS, Case, CaseEvent, CaseEventType, CaseState
 from citybrain.domain.episode import Evidence
@@ -26,7 +27,7 @@ from citybrain.wire import CASE_EVENTS, dumps, write_case_event
 from events_api.app import create_app
 from events_api.ports import SceneInfo
 from events_api.server import Server
-from events_api.store.sqlite import SqliteCases
+from events_api.store.sql import SqlCases
 from events_api.subscriptions.store import Subscriptions
 
 SCENES = {
@@ -134,8 +135,8 @@ def serve(folder: Path, *, port: int, count: int) -> None:
     clock = SystemClock()
     app = create_app(
         bus=LocalBus(folder / "citybrain.db", clock=clock),
-        store=SqliteCases(folder / "view.db"),
-        subscriptions=Subscriptions(folder / "subscriptions.db", clock=clock),
+        store=SqlCases.file(folder / "view.db"),
+        subscriptions=Subscriptions(Database.file(folder / "subscriptions.db"), clock=clock),
         hot=SqliteHot(folder / "hot.db", clock=clock),
         evidence=FileEvidence(folder / "evidence"),
         cameras=cameras(count),

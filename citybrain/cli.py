@@ -191,7 +191,7 @@ def _add_cameras(cameras: argparse.ArgumentParser, config: Callable[[argparse.Ar
 
 def _add_safety(
     command: Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser],
-    data: Callable[[argparse.ArgumentParser], None],
+    data: Callable[..., None],
 ) -> None:
     keys = command(
         "keys", _lazily("keys", _SAFETY), "the keys that open the API to others, and the one that signs evidence"
@@ -202,12 +202,14 @@ def _add_safety(
     keys.add_argument("name", nargs="?", help="whose key")
     keys.add_argument("--role", choices=("viewer", "operator", "engineer", "platform", "field"), default="operator")
     keys.add_argument("--unit", metavar="UNIT", help="with --role field: whose people hold the key")
-    data(keys)
+    data(keys, required=False)
+    _add_database(keys)
 
     audit = command("audit", _lazily("audit", _SAFETY), "the audit trail: whether anything in it was altered")
     audit.add_argument("action", choices=("verify",))
     audit.add_argument("--head", metavar="N:HASH", help="what it said another time: then its end is checked, too")
-    data(audit)
+    data(audit, required=False)
+    _add_database(audit)
 
     verify = command(
         "verify-evidence",
@@ -216,6 +218,14 @@ def _add_safety(
     )
     verify.add_argument("bundle", type=Path, metavar="BUNDLE", help="the ZIP file, or the folder it was unpacked into")
     verify.add_argument("--key", type=Path, metavar="FILE", help="the public key that it must be signed with")
+
+
+def _add_database(to: argparse.ArgumentParser) -> None:
+    to.add_argument(
+        "--database",
+        metavar="postgresql://HOST/NAME",
+        help="what the API's replicas share, instead of --data (else $CITYBRAIN_DATABASE)",
+    )
 
 
 def _add_topics(topics: argparse.ArgumentParser) -> None:
@@ -262,7 +272,11 @@ def _parser() -> argparse.ArgumentParser:
         where = to.add_argument_group("beyond one machine")
         for option, example, what in (
             ("bus", "kafka://HOST:PORT", "what carries the messages"),
-            ("database", "postgresql://HOST/NAME", "what keeps the view of the cases"),
+            (
+                "database",
+                "postgresql://HOST/NAME",
+                "what keeps the view of the cases, keys, subscriptions, audit trail",
+            ),
             ("hot", "redis://HOST:PORT", "what keeps the latest pictures and states"),
             ("evidence", "s3://BUCKET", "what keeps pictures and clips"),
         ):

@@ -5,58 +5,63 @@ from __future__ import annotations
 import argparse
 import getpass
 import sys
+from functools import partial
 from pathlib import Path
 
 from citybrain.clock import SystemClock
-from citybrain.deployment import DataFolder
+from citybrain.database import Database
+from citybrain.deployment import DataFolder, Deployment
 from citybrain.errors import Unreadable, UsageError
 from citybrain.evidence import checking
 from citybrain.evidence.signer import PublicKey
 from events_api.audit import AuditTrail
 from events_api.security import Role
-from events_api.store.key_file import FileKeys
+from events_api.store.choice import open_keys
 
 DONE, FAILED = 0, 1
 
 
 def keys(given: argparse.Namespace) -> int:
     """Make, list or revoke the keys of a city, or print the public key that its evidence is checked with."""
-    data = DataFolder(given.data)
-    data.make()
-    kept = FileKeys(data.keys, clock=SystemClock())
+    if given.action == "public":
+        public = _folder(given, "keys public").signer().public
+        print(public.pem.decode(), end="")
+        print(f"fingerprint {public.fingerprint}", file=sys.stderr)
+        return DONE
+    clock, shared = SystemClock(), _shared(given)
+    data = DataFolder(given.data or Path()) if shared else _folder(given, "keys")
+    kept = open_keys(shared, data.keys, clock=clock)
     if given.action == "list":
         for key in kept.all():
             print("  ".join(each for each in (key.name, key.role.value, key.unit) if each))
         return DONE
-    if given.action == "public":
-        public = data.signer().public
-        print(public.pem.decode(), end="")
-        print(f"fingerprint {public.fingerprint}", file=sys.stderr)
-        return DONE
     if not given.name:
         raise UsageError(f"keys {given.action}: name whose key")
+    trail = AuditTrail(shared or Database.file(data.audit), clock=clock)
+    noted = partial(trail.append, actor=getpass.getuser(), role="console", address="console", on=given.name)
     if given.action == "add":
         try:
             token = kept.add(given.name, Role(given.role), unit=given.unit)
         except ValueError as error:
             raise UsageError(f"keys add: {error}") from None
-        _note(data, "key.made", given.name, role=given.role)
+        noted(what="key.made", more={"role": given.role})
         print(token)
         return DONE
     if not kept.revoke(given.name):
         raise UsageError(f"keys revoke: there is no key {given.name!r}")
-    _note(data, "key.revoked", given.name)
+    noted(what="key.revoked")
     return DONE
 
 
 def audit(given: argparse.Namespace) -> int:
     """Follow the chain of the audit trail, and say its head, which is worth writing down elsewhere."""
-    path = DataFolder(given.data).audit
-    if not path.is_file():
-        raise UsageError(f"audit verify: there is no {path}; name a city's data folder")
-    trail = AuditTrail(path, clock=SystemClock())
-    checked = trail.check(head=_head(given.head))
-    trail.close()
+    head, database = _head(given.head), _shared(given)
+    if database is None:
+        path = _folder(given, "audit verify", make=False).audit
+        if not path.is_file():
+            raise UsageError(f"audit verify: there is no {path}; name a city's data folder")
+        database = Database.file(path)
+    checked = AuditTrail(database, clock=SystemClock()).check(head=head)
     for fault in checked.faults:
         print(fault, file=sys.stderr)
     if checked.faults:
@@ -102,7 +107,14 @@ def _head(text: str | None) -> tuple[int, str] | None:
     return int(number), written
 
 
-def _note(data: DataFolder, what: str, on: str, **more: str) -> None:
-    trail = AuditTrail(Path(data.audit), clock=SystemClock())
-    trail.append(actor=getpass.getuser(), role="console", address="console", what=what, on=on, more=more)
-    trail.close()
+def _shared(given: argparse.Namespace) -> Database | None:
+    return Deployment.told(given.data or Path(), database=given.database).open_database(role=given.command)
+
+
+def _folder(given: argparse.Namespace, what: str, *, make: bool = True) -> DataFolder:
+    if given.data is None:
+        raise UsageError(f"{what}: name the city's data folder (--data)")
+    folder = DataFolder(given.data)
+    if make:
+        folder.make()
+    return folder

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from citybrain import signing
 from citybrain.bus.choice import open_bus
@@ -16,6 +17,9 @@ from citybrain.evidence.choice import open_evidence
 from citybrain.evidence.signer import Signer
 from citybrain.hot.choice import open_hot
 from citybrain.ports import Bus, EvidenceStore, HotStore
+
+if TYPE_CHECKING:
+    from citybrain.database import Database
 
 VARIABLES: Mapping[str, str] = {
     "bus": "CITYBRAIN_BUS",
@@ -135,6 +139,14 @@ class Deployment:
     def open_bus(self, *, durable: bool = False) -> Bus:
         """`durable` makes a log of one machine wait for the disk at each message, as one of many machines always does."""
         return open_bus(self.bus, self.data.database, durable=durable)
+
+    def open_database(self, *, role: str = "", durable: bool = True) -> Database | None:
+        """The one that several machines share, for all stores of a process; None when each store has a file of its own."""
+        if self.database is None:
+            return None
+        from citybrain.database import Database  # SQLAlchemy: a worker of ingest needs none of it
+
+        return Database.open(self.database, role=role, durable=durable)
 
     def open_hot(self) -> HotStore:
         return open_hot(self.hot, self.data.hot)

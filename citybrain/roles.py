@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import uvloop
 from pydantic import SecretStr
 
 from citybrain import reading
 from citybrain.assembly import Configuration
-from citybrain.briefing import plan_of
 from citybrain.bus.local import connect
 from citybrain.clock import Clock, SystemClock
+from citybrain.database import Database
 from citybrain.delivery.outbox import SCHEMA as OUTBOX
 from citybrain.delivery.outbox import Outbox
 from citybrain.deployment import DataFolder, Deployment
@@ -29,7 +26,8 @@ from citybrain.evidence.seals import Seal, seals_of
 from citybrain.map_layer import MapFile
 from citybrain.ports import Notifier
 from citybrain.rehearsing import LogRehearsal
-from citybrain.watching import Watching, adopted_by, follow, follow_beside
+from citybrain.running import run_until_told
+from citybrain.watching import Watching, follow_beside, following
 from citybrain.zone_files import ConfiguredZones
 from events_api.app import create_app
 from events_api.audit import AuditTrail
@@ -37,59 +35,16 @@ from events_api.personal import Reporters
 from events_api.ports import DeadLetter
 from events_api.registry import Registry
 from events_api.server import Server
-from events_api.store.key_file import FileKeys
-from events_api.store.sqlite import SqliteCases
+from events_api.store.choice import open_cases, open_keys
+from events_api.subscriptions.shares import SqlShares
 from events_api.subscriptions.store import Subscriptions
 from events_api.subscriptions.telling import Terms
-from ingest.clips import Clips
-from ingest.network import Network
-from ingest.open_files import allow_connections
-from ingest.workers import WorkerPool, python
 from pipeline.notifiers import webhook
 from pipeline.runners.embedded import Embedded, Upkeep, with_hold
 
 log = logging.getLogger(__name__)
 
 DISPATCH = "dispatch"
-_PIPELINE_FIRST = timedelta(seconds=20)
-
-
-def run_ingest(config: Path, city: Deployment, *, workers: int | None = None) -> None:
-    """The network process and its workers, until told to stop."""
-    clock, hot, data = SystemClock(), city.open_hot(), city.data
-    watching = Watching(config, role="ingest", clock=clock, hot=hot, accepted=data.accepted, read=reading.apart)
-    command = python("citybrain.worker", "--data", str(data.path), "--fd", "{fd}", "--worker", "{worker}")
-    bus = city.open_bus()
-    clips = Clips(evidence=city.open_evidence(), bus=bus, clock=clock)
-    network = Network(
-        plan_of(watching.current),
-        workers=WorkerPool(command, count=workers),
-        bus=bus,
-        hot=hot,
-        clock=clock,
-        clips=clips,
-    )
-    allow_connections(len(network.states()))
-    stop = asyncio.Event()
-
-    async def adopt(configuration: Configuration) -> None:
-        plan = await asyncio.to_thread(plan_of, configuration)
-        # Looks of a camera that the pipeline does not know yet would be set aside.
-        await adopted_by("pipeline", configuration.revision, hot=hot, at_most=_PIPELINE_FIRST)
-        changed = network.reconcile(plan)
-        log.info(
-            "cameras: %d added, %d changed (%d opened anew), %d removed",
-            *map(len, (changed.added, changed.changed, changed.reopened, changed.removed)),
-        )
-
-    async def work() -> None:
-        try:
-            async with _following(watching, adopt, stop):
-                await network.run(stop)
-        finally:
-            await clips.close()
-
-    _run(work(), stop)
 
 
 def run_pipeline(config: Path, city: Deployment, *, dispatch: str | None) -> None:
@@ -113,10 +68,10 @@ def run_pipeline(config: Path, city: Deployment, *, dispatch: str | None) -> Non
         embedded.adopt(configuration.pipeline(), upkeep=with_hold(Upkeep(), configuration.longest_hold))
 
     async def work() -> None:
-        async with _following(watching, adopt, stop):
+        async with following(watching, adopt, stop):
             await embedded.run(stop)
 
-    _run(work(), stop)
+    run_until_told(work(), stop)
     embedded.close()
 
 
@@ -124,24 +79,28 @@ def run_api(config: Path, city: Deployment, *, host: str, port: int, webhooks_to
     """The events API and the wall, until told to stop. `webhooks_to`: where subscribers' URLs may lead beside public addresses."""
     clock, hot, data = SystemClock(), city.open_hot(), city.data
     watching = Watching(config, role="api", clock=clock, hot=hot, accepted=data.accepted, read=reading.apart)
+    shared = city.open_database(role="api")
+    # Whoever tells subscribers waits for no disk: what a power cut takes is judged and told again.
+    telling = city.open_database(role="api, telling", durable=False) or Database.file(data.subscriptions, durable=False)
     app = create_app(
         bus=city.open_bus(),
-        store=SqliteCases(data.view),
-        subscriptions=Subscriptions(data.subscriptions, clock=clock),
+        store=open_cases(shared, data.view),
+        subscriptions=Subscriptions(shared or Database.file(data.subscriptions), clock=clock, telling=telling),
+        shares=None if shared is None else SqlShares(telling, clock=clock),
         webhooks=Terms(allow=tuple(webhooks_to)),
         hot=hot,
         evidence=city.open_evidence(),
         cameras=watching.current.views.values(),
         scenes=watching.current.scene_infos(),
-        keys=FileKeys(data.keys, clock=clock),
+        keys=open_keys(shared, data.keys, clock=clock),
         clock=clock,
         dead_letters=OutboxDeadLetters(data.database, clock),
         dispatch_secret=data.dispatch_secret(),
         map_file=MapFile(config),
         zone_files=ConfiguredZones(config, before=data.zones_before, clock=clock),
         rehearsal=LogRehearsal(data.database, lambda: watching.current, clock=clock),
-        reporters=Reporters(data.reporters),
-        trail=AuditTrail(data.audit, clock=clock),
+        reporters=Reporters(shared or Database.file(data.reporters)),
+        trail=AuditTrail(shared or Database.file(data.audit), clock=clock),
         signer=data.signer(),
         seals=partial(_seals, data.database),
         masking=watching.current.masking,
@@ -218,28 +177,3 @@ def _desk(url: str, data: DataFolder) -> Notifier:
         allow=("loopback", "private", "link-local"),
     )
     return webhook.build(config)
-
-
-@asynccontextmanager
-async def _following(
-    watching: Watching, adopt: Callable[[Configuration], Awaitable[None]], stop: asyncio.Event
-) -> AsyncIterator[None]:
-    """While a role works, each new configuration is handed to `adopt`."""
-    async with asyncio.TaskGroup() as tasks:
-        following = tasks.create_task(follow(watching, adopt, stop))
-        try:
-            yield
-        finally:
-            following.cancel()
-
-
-def _run(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> None:
-    """Run until done; a polite signal sets `stop`."""
-
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        for each in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(each, stop.set)
-        await work
-
-    uvloop.run(main())

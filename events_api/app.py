@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 
 from citybrain.clock import Clock, SystemClock
+from citybrain.database import Database
 from citybrain.domain.camera import Camera
 from citybrain.errors import UsageError
 from citybrain.evidence.regions import Masking
@@ -65,6 +66,7 @@ from events_api.security import Keys
 from events_api.shown_evidence import ShownEvidence
 from events_api.silences import Silences
 from events_api.subscriptions.deliverer import Deliverer
+from events_api.subscriptions.shares import AllShares, Shares
 from events_api.subscriptions.store import Subscriptions
 from events_api.subscriptions.telling import Terms
 
@@ -95,11 +97,13 @@ def create_app(
     masking: Masking | None = None,
     reporters: Reporters | None = None,
     webhooks: Terms | None = None,
+    shares: Shares | None = None,
     nudges: Nudges | None = None,
     host: str = "127.0.0.1",
 ) -> FastAPI:
     """The ASGI application for a server on `host`; its lifespan runs the projector and the deliverer. The caller closes the ports.
 
+    `shares`: which subscribers this replica tells while others tell theirs; without, all of them.
     Without `masking` evidence is shown as it is; without `signer` what is exported is signed with a key that nobody keeps.
     `nudges` carries word to other replicas of the same view; without it they notice in a fraction of a second.
     `app.state.parts.registry` holds the cameras and scenes, and adopts others while the application runs.
@@ -123,7 +127,7 @@ def create_app(
         pictures=Pictures(hot, clock or SystemClock()),
         open_cases=OpenCases(store),
         map=map_file or MapFile(None),
-        reporters=reporters or Reporters(None),
+        reporters=reporters or Reporters(Database.memory()),
         keys=keys,
         clock=clock or SystemClock(),
         dead_letters=dead_letters,
@@ -133,8 +137,9 @@ def create_app(
         feed=feed,
         subscriptions=subscriptions,
         webhooks=webhooks or Terms(),
+        shares=shares or AllShares(),
         silences=following,
-        trail=trail or AuditTrail(None, clock=clock or SystemClock()),
+        trail=trail or AuditTrail(Database.memory(), clock=clock or SystemClock()),
         limits=limits or Limits(clock or SystemClock()),
         shown=ShownEvidence(evidence, lambda: registry.masking),
         signer=signer or Signer.passing(),
@@ -211,7 +216,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.noticing.start()
     parts.projector.start()
     deliverer = Deliverer(
-        parts.subscriptions, parts.bus, clock=parts.clock, keys=parts.keys, hot=parts.hot, terms=parts.webhooks
+        parts.subscriptions,
+        parts.bus,
+        clock=parts.clock,
+        keys=parts.keys,
+        hot=parts.hot,
+        terms=parts.webhooks,
+        shares=parts.shares,
     )
     deliverer.start()
     try:

@@ -8,38 +8,33 @@ end or write all of it anew: `head` is what to keep elsewhere against that.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import sqlite3
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 
 from citybrain.clock import Clock, iso
+from citybrain.database import HIGHEST, Database, Migrations
+from citybrain.errors import DatabaseAway, Transient
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS entries (
-    n INTEGER PRIMARY KEY, at TEXT NOT NULL, actor TEXT NOT NULL, role TEXT NOT NULL, address TEXT NOT NULL,
-    what TEXT NOT NULL, subject TEXT NOT NULL, outcome TEXT NOT NULL, more TEXT NOT NULL, hash TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS entries_by_instant ON entries (at);
-CREATE INDEX IF NOT EXISTS entries_by_actor ON entries (actor, n);
-CREATE INDEX IF NOT EXISTS entries_by_what ON entries (what, n);
-CREATE INDEX IF NOT EXISTS entries_by_subject ON entries (subject, n);
-CREATE TRIGGER IF NOT EXISTS entries_are_never_altered BEFORE UPDATE ON entries
-    BEGIN SELECT RAISE(ABORT, 'the audit trail is appended only'); END;
-CREATE TRIGGER IF NOT EXISTS entries_are_never_removed BEFORE DELETE ON entries
-    BEGIN SELECT RAISE(ABORT, 'the audit trail is appended only'); END;
-"""
+TABLES = Migrations("audit", "events_api.migrations.audit")
 
-_COLUMNS = "n, at, actor, role, address, what, subject, outcome, more, hash"
+_entries = sa.table(
+    "audit_entries",
+    *(
+        sa.column(name)
+        for name in ("n", "at", "actor", "role", "address", "what", "subject", "outcome", "more", "hash")
+    ),
+)
 BEGINNING = "0" * 64
 """What the first entry carries for the hash of the one before it."""
 _LONGEST = 500
 _LOOKED_BACK = 5000  # entries, for what was just said: a trail of years is not read for it
+_PAGE = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,18 +81,16 @@ class Checked:
     faults: Sequence[str] = field(default=())
 
 
-class AuditTrail:
-    """The trail of one installation. Several processes may append to it; without a path it is kept in memory."""
+class NotNoted(Transient):
+    """The trail cannot be written, so nobody may do what was to be noted."""
 
-    def __init__(self, path: Path | None, *, clock: Clock) -> None:
-        self._clock, self._lock = clock, threading.Lock()
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch(mode=0o600)
-        self._db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False, timeout=10)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")  # an entry that a power cut takes would say that nothing happened
-        self._db.executescript(_SCHEMA)
+
+class AuditTrail:
+    """The trail of one installation: one chain, whichever thread, process or machine appends to it."""
+
+    def __init__(self, database: Database, *, clock: Clock) -> None:
+        self._database, self._clock = database, clock
+        database.migrate(TABLES)
 
     def append(
         self,
@@ -111,94 +104,94 @@ class AuditTrail:
         more: Mapping[str, str] | None = None,
         once_within: timedelta | None = None,
     ) -> None:
-        """Write an entry; on return it survives a power cut. With `once_within` not again what was said within that time."""
+        """Write an entry; on return it survives a power cut. With `once_within` not again what was said within that time.
+        Raises NotNoted."""
         now = self._clock.now()
-        words = [each[:_LONGEST] for each in (actor, role, address, what, on, outcome)]
-        rest = {name: value[:_LONGEST] for name, value in sorted((more or {}).items())}
-        with self._writing():
-            if once_within is not None and self._said(words, rest, since=now - once_within):
-                return
-            row = self._db.execute("SELECT n, hash FROM entries ORDER BY n DESC LIMIT 1").fetchone()
-            n, last = row or (0, BEGINNING)
-            entry = _entry((n + 1, iso(now), *words, json.dumps(rest, ensure_ascii=False), ""))
-            self._db.execute(
-                f"INSERT INTO entries ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  # our own names
-                (n + 1, iso(now), *words, json.dumps(rest, ensure_ascii=False), entry.hash_after(last)),
-            )
+        names = ("actor", "role", "address", "what", "subject", "outcome")
+        words = dict(zip(names, map(_kept, (actor, role, address, what, on, outcome)), strict=True))
+        rest = {_kept(name): _kept(value) for name, value in sorted((more or {}).items())}
+        words["more"] = json.dumps(rest, ensure_ascii=False)
+        try:
+            with self._database.writing() as db:
+                self._database.alone(db, "audit")  # the last hash stays the last one, whoever writes
+                if once_within is not None and _said(db, words, since=now - once_within):
+                    return
+                order = _entries.c.n.desc()
+                row = db.execute(sa.select(_entries.c.n, _entries.c.hash).order_by(order).limit(1)).first()
+                n, last = row or (0, BEGINNING)
+                values = {"n": n + 1, "at": iso(now), **words}
+                written = _entry((*values.values(), "")).hash_after(last)
+                db.execute(sa.insert(_entries).values(**values, hash=written))
+        except (SQLAlchemyError, DatabaseAway) as error:
+            raise NotNoted(f"the audit trail cannot be written: {error}") from error
 
     def entries(self, sought: Sought, *, limit: int, before: int | None = None) -> list[Entry]:
         """The newest first; `before` goes on below the entry of that number."""
-        conditions, values = ["1"], list[object]()
-        for column in ("actor", "outcome", "address"):
-            if wanted := getattr(sought, column):
-                conditions.append(f"{column} = ?")
-                values.append(wanted)
-        if sought.on:
-            conditions.append("subject = ?")
-            values.append(sought.on)
+        asked, columns = sa.select(_entries), _entries.c
+        for column, wanted in (
+            (columns.actor, sought.actor),
+            (columns.outcome, sought.outcome),
+            (columns.address, sought.address),
+            (columns.subject, sought.on),
+        ):
+            if wanted:
+                asked = asked.where(column == _kept(wanted))
         if sought.what:
-            conditions.append("what >= ? AND what < ? || char(0x10ffff)")
-            values += [sought.what, sought.what]
-        for condition, at in (("at >= ?", sought.since), ("at < ?", sought.until)):
-            if at is not None:
-                conditions.append(condition)
-                values.append(iso(at))
+            beginning = _kept(sought.what)
+            asked = asked.where(columns.what >= beginning, columns.what < beginning + HIGHEST)
+        if sought.since is not None:
+            asked = asked.where(columns.at >= iso(sought.since))
+        if sought.until is not None:
+            asked = asked.where(columns.at < iso(sought.until))
         if before is not None:
-            conditions.append("n < ?")
-            values.append(before)
-        where = " AND ".join(conditions)
-        with self._lock:
-            rows = self._db.execute(
-                f"SELECT {_COLUMNS} FROM entries WHERE {where} ORDER BY n DESC LIMIT ?",  # noqa: S608  # values are bound
-                (*values, limit),
-            ).fetchall()
-        return [_entry(row) for row in rows]
+            asked = asked.where(columns.n < before)
+        with self._database.reading() as db:
+            return [_entry(row) for row in db.execute(asked.order_by(columns.n.desc()).limit(limit))]
 
     def count(self) -> int:
         """How many entries there are: none is ever removed."""
-        with self._lock:
-            return int(self._db.execute("SELECT coalesce(max(n), 0) FROM entries").fetchone()[0])
+        with self._database.reading() as db:
+            return int(db.scalar(sa.select(sa.func.coalesce(sa.func.max(_entries.c.n), 0))) or 0)
 
     def check(self, *, head: tuple[int, str] | None = None) -> Checked:
         """Follow the chain from its beginning. `head` is an entry's number and hash as they were written down elsewhere."""
         faults: list[str] = []
         last, count = BEGINNING, 0
-        with self._lock:
-            rows = self._db.execute(f"SELECT {_COLUMNS} FROM entries ORDER BY n")  # noqa: S608  # our own names
-            for row in rows:
-                entry = _entry(row)
-                if entry.n != count + 1:
-                    faults.append(f"entry {count + 1} is missing" + (f", up to {entry.n - 1}" * (entry.n > count + 2)))
-                if entry.hash_after(last) != entry.hash:
-                    faults.append(f"entry {entry.n} does not fit: it, or what stood before it, was altered")
-                if head is not None and head[0] == entry.n and head[1] != entry.hash:
-                    faults.append(f"entry {entry.n} is another one than was written down: the trail was written anew")
-                last, count = entry.hash, entry.n
+        for entry in self._in_order():
+            if entry.n != count + 1:
+                faults.append(f"entry {count + 1} is missing" + (f", up to {entry.n - 1}" * (entry.n > count + 2)))
+            if entry.hash_after(last) != entry.hash:
+                faults.append(f"entry {entry.n} does not fit: it, or what stood before it, was altered")
+            if head is not None and head[0] == entry.n and head[1] != entry.hash:
+                faults.append(f"entry {entry.n} is another one than was written down: the trail was written anew")
+            last, count = entry.hash, entry.n
         if head is not None and head[0] > count:
             faults.append(f"entry {head[0]} was written down and is missing: the end was cut off")
         return Checked(count, last, faults)
 
-    def close(self) -> None:
-        self._db.close()
+    def _in_order(self) -> Iterator[Entry]:
+        """All entries, a page at a time: years of them need not fit into memory. What is appended meanwhile is among them."""
+        after = None
+        asked = sa.select(_entries).order_by(_entries.c.n).limit(_PAGE)
+        while True:
+            with self._database.reading() as db:
+                page = db.execute(asked if after is None else asked.where(_entries.c.n > after)).all()
+            yield from map(_entry, page)
+            if len(page) < _PAGE:
+                return
+            after = page[-1][0]
 
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")  # the last hash stays the last one, whichever process writes
-            try:
-                yield
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
 
-    def _said(self, words: Sequence[str], more: Mapping[str, str], *, since: datetime) -> bool:
-        row = self._db.execute(
-            "SELECT 1 FROM entries WHERE actor = ? AND role = ? AND address = ? AND what = ? AND subject = ? AND outcome = ?"
-            " AND more = ? AND at >= ? AND n > (SELECT max(n) FROM entries) - ? LIMIT 1",
-            (*words, json.dumps(more, ensure_ascii=False), iso(since), _LOOKED_BACK),
-        ).fetchone()
-        return row is not None
+def _said(db: sa.Connection, words: Mapping[str, str], *, since: datetime) -> bool:
+    same = [_entries.c[name] == value for name, value in words.items()]
+    newest = sa.select(sa.func.max(_entries.c.n)).scalar_subquery()
+    asked = sa.select(_entries.c.n).where(*same, _entries.c.at >= iso(since), _entries.c.n > newest - _LOOKED_BACK)
+    return db.execute(asked.limit(1)).first() is not None
+
+
+def _kept(word: str) -> str:
+    """As every database takes it: not endless, and without what no text has (PostgreSQL refuses NUL)."""
+    return word[:_LONGEST].replace("\0", "\ufffd").encode(errors="replace").decode()
 
 
 def _entry(row: Sequence[object]) -> Entry:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import math
-import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -25,7 +24,7 @@ from citybrain.evidence.seals import Seal
 from citybrain.evidence.signer import Signer
 from citybrain.map_layer import MapFile
 from citybrain.ports import Bus, EvidenceStore, HotStore
-from events_api.audit import AuditTrail
+from events_api.audit import AuditTrail, NotNoted
 from events_api.camera_history import CameraHistory
 from events_api.camera_overview import CameraOverview
 from events_api.drawing import Rehearsal, ZoneFiles
@@ -41,6 +40,7 @@ from events_api.registry import Registry
 from events_api.security import Actor, Keys, Role
 from events_api.shown_evidence import ShownEvidence
 from events_api.silences import Silences
+from events_api.subscriptions.shares import Shares
 from events_api.subscriptions.store import Subscriptions
 from events_api.subscriptions.telling import Terms
 
@@ -75,6 +75,7 @@ class Parts:
     feed: Feed
     subscriptions: Subscriptions
     webhooks: Terms
+    shares: Shares
     silences: Silences
     trail: AuditTrail
     limits: Limits
@@ -126,8 +127,8 @@ def audit(
             more={name: value for name, value in more.items() if value},
             once_within=once_within,
         )
-    except sqlite3.Error as error:
-        _log.error("the audit trail cannot be written: %s", error)
+    except NotNoted as error:
+        _log.error("%s", error)
         raise Problem(
             503, "audit-unavailable", "it cannot be noted who does this", headers={"Retry-After": "5"}
         ) from None

@@ -14,11 +14,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from citybrain.clock import Clock, SystemClock, iso
+from citybrain.delivery.owed import Queued
 from citybrain.ports import Acknowledgement, Outgoing
 
 SCHEMA = """
@@ -54,22 +54,6 @@ _WAITING = "outbox AS o INDEXED BY outbox_by_due"
 _IS_HEAD = """o.state = 'waiting' AND NOT EXISTS (
     SELECT 1 FROM outbox AS p INDEXED BY outbox_in_order
     WHERE p.endpoint = o.endpoint AND p.case_id = o.case_id AND p.state = 'waiting' AND p.n < o.n)"""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Queued(Outgoing):
-    """A message as the outbox holds it.
-
-    `committed_at` is when it was put; `waiting_since` is that, or when a person had it sent again; `reason` is why the
-    last attempt failed. `n` says which putting this is: an id that was forgotten may be put anew, and what comes of an
-    attempt at the old one says nothing about the new one.
-    """
-
-    committed_at: datetime
-    waiting_since: datetime
-    due_at: datetime
-    n: int
-    reason: str = ""
 
 
 class Outbox:

@@ -26,8 +26,9 @@ from typing import Any
 
 from citybrain.clock import Clock
 from citybrain.configuration import duration_text
-from citybrain.delivery.outbox import KEEP_DELIVERED, Outbox, Queued
-from citybrain.errors import NotDelivered, Permanent, Transient
+from citybrain.delivery.outbox import KEEP_DELIVERED
+from citybrain.delivery.owed import Owed, Queued
+from citybrain.errors import CityBrainError, NotDelivered, Permanent, Transient
 from citybrain.ports import Acknowledgement, Notifier, Outgoing
 
 log = logging.getLogger(__name__)
@@ -80,6 +81,10 @@ class Circuit:
         return was_down
 
 
+class Withdrawn(CityBrainError):
+    """A notifier says it of a message that it may not post any longer: nothing was attempted, and the message waits as it did."""
+
+
 class Sender:
     """Runs in one asyncio loop, whose thread owns the outbox's connection.
 
@@ -89,7 +94,7 @@ class Sender:
 
     def __init__(
         self,
-        outbox: Outbox,
+        outbox: Owed,
         notifiers: Mapping[str, Notifier],
         clock: Clock,
         on_delivered: OnDelivered,
@@ -174,7 +179,7 @@ class Sender:
             self._trim(now)
             self._mark = mark
             self._next_at = self._next_look_at()
-        except sqlite3.Error:
+        except (sqlite3.Error, Transient):
             self._pause("the outbox cannot be read")
 
     def _start_due(self, now: datetime) -> list[asyncio.Task[None]]:
@@ -194,6 +199,10 @@ class Sender:
                     started.append(self._in_flight[key])
         return started
 
+    def is_posting(self, endpoint: str) -> bool:
+        """Whether an attempt is under way."""
+        return self._busy(endpoint) > 0
+
     def _busy(self, endpoint: str) -> int:
         return sum(1 for other, _ in self._in_flight if other == endpoint)
 
@@ -206,7 +215,8 @@ class Sender:
     async def _attempt(self, queued: Queued) -> None:
         try:
             outcome = await self._hand_over(queued)
-            self._record(queued, outcome)
+            if not isinstance(outcome, Withdrawn):
+                self._record(queued, outcome)
         except Exception:  # noqa: BLE001  # the worker's outer loop: what is not recorded stays waiting, to be posted again
             self._pause(f"the outcome of {queued.id} could not be recorded")
         finally:
@@ -214,16 +224,16 @@ class Sender:
             self._mark = None
             self._woken.set()
 
-    async def _hand_over(self, queued: Queued) -> Acknowledgement | Transient | Permanent:
-        self._counts["attempts"] += 1
+    async def _hand_over(self, queued: Queued) -> Acknowledgement | Transient | Permanent | Withdrawn:
         notifier = self._notifiers.get(queued.endpoint)
         if notifier is None:
-            return NotDelivered("nobody posts to this endpoint any more")
+            return Withdrawn("nobody posts to this endpoint any more")
+        self._counts["attempts"] += 1
         within = self._pace.attempt.total_seconds()
         try:
             async with asyncio.timeout(within):
                 return await notifier.notify(queued)
-        except (Transient, Permanent) as error:
+        except (Transient, Permanent, Withdrawn) as error:
             return error
         except TimeoutError:
             return NotDelivered(f"no answer within {within:g} s")

@@ -16,7 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
 
-from citybrain.errors import BusAway
+from citybrain.errors import BusAway, DatabaseAway
 from events_api.camera_overview import STATES
 from events_api.limits import Limited
 from events_api.parts import Given, Parts, Reader
@@ -74,6 +74,8 @@ def _unready(given: Parts) -> list[str]:
     reasons = []
     try:
         lag = given.projector.lag()
+    except DatabaseAway:
+        reasons.append("the database does not answer")
     except Exception as error:  # noqa: BLE001 - whatever a bus raises, the answer is that it is not ready
         reasons.append(f"the bus cannot be read ({type(error).__name__})")
     else:
@@ -140,8 +142,10 @@ class _Figures(Collector):
         paused = GaugeMetricFamily("citybrain_subscription_paused", "Whether it is paused.", labels=labels)
         failing = GaugeMetricFamily("citybrain_subscription_failing", "Whether it takes nothing.", labels=labels)
         now = self._given.clock.now()
-        for each in self._given.subscriptions.all():
-            who, standing = [each.owner, each.name], self._given.subscriptions.standing(each.id)
+        every = self._given.subscriptions.all()
+        standings = self._given.subscriptions.standings([each.id for each in every])
+        for each in every:
+            who, standing = [each.owner, each.name], standings[each.id]
             lag.add_metric(who, standing.lag_s(now))
             waiting.add_metric(who, standing.waiting)
             dead.add_metric(who, standing.dead)

@@ -53,7 +53,13 @@ Subscriber = Annotated[Actor, Depends(needs(Role.ENGINEER, Role.PLATFORM))]
 @router.get("/subscriptions", responses=answers(SubscriptionList))
 def subscriptions(given: Given, actor: Subscriber) -> JSONResponse:
     """All of them; a platform key sees its own."""
-    items = [_shown(given, each) for each in given.subscriptions.all() if _is_for(actor, each)]
+    found = [each for each in given.subscriptions.all() if _is_for(actor, each)]
+    standings, end, now = (
+        given.subscriptions.standings([each.id for each in found]),
+        given.bus.end(CASE_EVENTS),
+        given.clock.now(),
+    )
+    items = [shown(each, standings[each.id], end=end, lag_s=standings[each.id].lag_s(now)) for each in found]
     return JSONResponse({"items": items})
 
 

@@ -6,13 +6,15 @@ import asyncio
 import logging
 import os
 import threading
-from contextlib import closing, suppress
+from contextlib import suppress
 from datetime import timedelta
 
 from citybrain.clock import Clock, iso
+from citybrain.errors import Transient
 from citybrain.ports import Bus, HotStore
 from citybrain.wire import dumps
 from events_api.security import Keys
+from events_api.subscriptions.shares import AllShares, Shares
 from events_api.subscriptions.store import Subscriptions
 from events_api.subscriptions.telling import Telling, Terms
 
@@ -25,7 +27,10 @@ _STOP_WITHIN_S = 8.0
 
 
 class Deliverer:
-    """Runs from `start` to `stop`. What it shares with the API's routes is the subscriptions' file alone."""
+    """Runs from `start` to `stop`. What it shares with the API's routes is the subscriptions' database alone.
+
+    `shares`: which subscriptions it tells while other replicas of the API tell theirs; without, all of them.
+    """
 
     def __init__(
         self,
@@ -36,9 +41,10 @@ class Deliverer:
         keys: Keys | None = None,
         hot: HotStore | None = None,
         terms: Terms | None = None,
+        shares: Shares | None = None,
     ) -> None:
         self._subscriptions, self._bus, self._clock, self._keys, self._hot = subscriptions, bus, clock, keys, hot
-        self._terms = terms or Terms()
+        self._terms, self._shares = terms or Terms(), shares or AllShares()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lives = threading.Event()
@@ -62,23 +68,35 @@ class Deliverer:
         while not self._stop.is_set():
             try:
                 await self._work()
-            except Exception:  # noqa: BLE001 - a worker's outer loop: log and file keep everything, so go on
+            except Transient as error:
+                self.failures += 1
+                _log.warning("subscribers cannot be told (%s); trying again", error)
+                await self._wait(_AFTER_AN_ERROR)
+            except Exception:  # noqa: BLE001 - a worker's outer loop: log and outbox keep everything, so go on
                 self.failures += 1
                 _log.exception("subscribers cannot be told; trying again")
                 await self._wait(_AFTER_AN_ERROR)
+        with suppress(Transient):
+            self._shares.leave()
 
     async def _work(self) -> None:
         ended = asyncio.Event()
-        with closing(self._subscriptions.connect(durable=False)) as connection:
-            telling = Telling(connection, self._bus, clock=self._clock, keys=self._keys, terms=self._terms)
-            working = asyncio.create_task(telling.run(ended))
-            try:
-                while not (self._stop.is_set() or working.done()):
-                    self._beat(telling)
-                    await self._wait(_BEAT_EVERY, working)
-            finally:
-                ended.set()
-                await working
+        telling = Telling(
+            self._subscriptions,
+            self._bus,
+            clock=self._clock,
+            keys=self._keys,
+            terms=self._terms,
+            shares=self._shares,
+        )
+        working = asyncio.create_task(telling.run(ended))
+        try:
+            while not (self._stop.is_set() or working.done()):
+                self._beat(telling)
+                await self._wait(_BEAT_EVERY, working)
+        finally:
+            ended.set()
+            await working
 
     async def _wait(self, at_most: timedelta, *beside: asyncio.Task[None]) -> None:
         stopping = asyncio.create_task(self._stop.wait())

@@ -1,45 +1,52 @@
-"""Subscriptions, their cursors and their outbox in one SQLite file: what was judged and what must be told are one commit.
+"""Subscriptions, their cursors and their outbox in one database: what was judged and what must be told are one commit.
 
-The file is nobody's view: it holds what people asked for and how far each was told, and cannot be made anew from the log. It
-holds secrets, so its owner alone may read it.
+It is nobody's view: it holds what people asked for and how far each was told, and cannot be made anew from the log. It holds
+secrets: a file of it is readable by its owner alone.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
-import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import fields, replace
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Any
 
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
+
 from citybrain.clock import Clock
-from citybrain.delivery.outbox import SCHEMA as OUTBOX
-from citybrain.delivery.outbox import Outbox
+from citybrain.database import TEXT, Database, Migrations
+from citybrain.delivery.sql_outbox import Changes, SqlOutbox
 from citybrain.errors import CityBrainError
 from citybrain.ports import Outgoing
 from events_api.ports import EventFilter
 from events_api.subscriptions.records import Delivery, Standing, Subscription, filters_fields, read_filters
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS subscriptions (
-    id TEXT PRIMARY KEY, owner TEXT NOT NULL, of_platform INTEGER NOT NULL, name TEXT NOT NULL, url TEXT NOT NULL,
-    filters TEXT NOT NULL, cursor INTEGER NOT NULL, created_at REAL NOT NULL, revision INTEGER NOT NULL,
-    secret TEXT NOT NULL, previous_secret TEXT, previous_until REAL,
-    paused_at REAL, paused_reason TEXT NOT NULL, failing_since REAL,
-    UNIQUE (owner, name)
-);
-CREATE TABLE IF NOT EXISTS attempts (
-    endpoint TEXT NOT NULL, id TEXT NOT NULL, posted_at REAL NOT NULL, answered_at REAL NOT NULL, status INTEGER,
-    PRIMARY KEY (endpoint, id)
-) WITHOUT ROWID;
-"""
+TABLES = Migrations("subscriptions", "events_api.migrations.subscriptions")
 
 _INSTANTS = ("created_at", "previous_until", "paused_at", "failing_since")
 _NAMES = tuple(each.name for each in fields(Subscription))
-_COLUMNS = ", ".join(_NAMES)
+
+_known = sa.MetaData()
+_subscriptions = sa.Table("subscriptions", _known, *(sa.Column(name) for name in _NAMES))
+_outbox = sa.Table(
+    "outbox",
+    _known,
+    *(
+        sa.Column(name)
+        for name in ("n", "id", "endpoint", "case_id", "body", "state", "attempts", "committed_at", "waiting_since")
+    ),
+    *(sa.Column(name) for name in ("due_at", "settled_at", "reason")),
+)
+_attempts = sa.Table(
+    "attempts",
+    _known,
+    sa.Column("endpoint", TEXT, primary_key=True),
+    sa.Column("id", TEXT, primary_key=True),
+    *(sa.Column(name) for name in ("posted_at", "answered_at", "status")),
+)
 
 
 class NameTaken(CityBrainError):
@@ -47,67 +54,62 @@ class NameTaken(CityBrainError):
 
 
 class Subscriptions:
-    """What people asked for. Each call has a connection to itself, so it may be made from any thread, in any process."""
+    """What people asked for. Safe to call from any thread, in any process.
 
-    def __init__(self, path: Path, *, clock: Clock) -> None:
-        self._path, self._clock = path, clock
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.chmod(0o600)  # SQLite gives its side files the same mode
-        with self._open() as db:
-            db.executescript(_SCHEMA + OUTBOX)
+    `telling` is the same database for whoever tells subscribers, and need not wait for the disk: then a power cut may take the
+    last commits, whole. Cursor and outbox go back together, and what was judged or told meanwhile is judged and told again,
+    under the same ids.
+    """
 
-    def connect(self, *, durable: bool) -> sqlite3.Connection:
-        """A connection of the caller's own. `durable` waits for the disk at each commit.
+    def __init__(self, database: Database, *, clock: Clock, telling: Database | None = None) -> None:
+        self._database, self._clock = database, clock
+        self.telling = telling or database
+        self.changes = Changes()
+        database.migrate(TABLES)
 
-        Without it a power cut may take the last commits, whole: cursor and outbox go back together, and what was judged or
-        told meanwhile is judged and told again, under the same ids.
-        """
-        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=30)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
-        return connection
+    def outbox(self) -> SqlOutbox:
+        """What waits for subscribers, for the one thread that tells them."""
+        return SqlOutbox(self.telling, clock=self._clock, changes=self.changes)
 
     def all(self) -> list[Subscription]:
-        with self._open() as db:
+        with self._database.reading() as db:
             return every(db)
 
     def get(self, id: str) -> Subscription | None:
-        with self._open() as db:
+        with self._database.reading() as db:
             return one(db, id)
 
     def add(self, made: Subscription) -> None:
         """Raises NameTaken."""
-        values = [_stored(name, getattr(made, name)) for name in _NAMES]
-        marks = ", ".join("?" * len(values))
-        with self._open() as db:
-            try:
-                db.execute(f"INSERT INTO subscriptions ({_COLUMNS}) VALUES ({marks})", values)  # noqa: S608  # our own names
-            except sqlite3.IntegrityError:
-                raise NameTaken(f"there is a subscription {made.name!r} already") from None
+        values = {name: _stored(name, getattr(made, name)) for name in _NAMES}
+        try:
+            with self._database.writing() as db:
+                db.execute(sa.insert(_subscriptions).values(values))
+        except IntegrityError:
+            raise NameTaken(f"there is a subscription {made.name!r} already") from None
+        self.changes.note()
 
     def change(self, before: Subscription, after: Subscription) -> bool:
         """Write what a person changed; false when somebody else changed it meanwhile. Raises NameTaken."""
         changed = {name: getattr(after, name) for name in _NAMES if getattr(after, name) != getattr(before, name)}
         changed["revision"] = before.revision + 1
-        columns = ", ".join(f"{name} = ?" for name in changed)
-        values = [_stored(name, value) for name, value in changed.items()]
-        with self._open() as db:
-            try:
-                written = db.execute(
-                    f"UPDATE subscriptions SET {columns} WHERE id = ? AND revision = ?",  # noqa: S608  # our own names
-                    (*values, before.id, before.revision),
-                )
-            except sqlite3.IntegrityError:
-                raise NameTaken(f"there is a subscription {after.name!r} already") from None
-            return written.rowcount == 1
+        values = {name: _stored(name, value) for name, value in changed.items()}
+        its = _subscriptions.c
+        statement = sa.update(_subscriptions).where(its.id == before.id, its.revision == before.revision).values(values)
+        try:
+            with self._database.writing() as db:
+                written = db.execute(statement).rowcount == 1
+        except IntegrityError:
+            raise NameTaken(f"there is a subscription {after.name!r} already") from None
+        self.changes.note()
+        return written
 
     def remove(self, id: str) -> bool:
         """Forget it, and what waits for it."""
-        with self._open() as db, transaction(db):
-            found = db.execute("DELETE FROM subscriptions WHERE id = ?", (id,)).rowcount == 1
-            db.execute("DELETE FROM outbox WHERE endpoint = ?", (id,))
-            db.execute("DELETE FROM attempts WHERE endpoint = ?", (id,))
+        with self._database.writing() as db:
+            found = db.execute(sa.delete(_subscriptions).where(_subscriptions.c.id == id)).rowcount == 1
+            _forget_deliveries(db, id)
+        self.changes.note()
         return found
 
     def replay(self, id: str, *, after: int) -> bool:
@@ -115,153 +117,163 @@ class Subscriptions:
 
         What waits goes, for it comes again: else an event of the time after `after` could overtake one before it.
         """
-        with self._open() as db, transaction(db):
-            subscription = one(db, id)
+        with self._database.writing() as db:
+            subscription = one(db, id, locked=True)
             if subscription is None:
                 return False
-            filters = filters_fields(((after, subscription.filter),))
-            db.execute(
-                "UPDATE subscriptions SET cursor = ?, filters = ?, revision = revision + 1 WHERE id = ?",
-                (after, json.dumps(filters), id),
-            )
-            db.execute("DELETE FROM outbox WHERE endpoint = ?", (id,))
-            db.execute("DELETE FROM attempts WHERE endpoint = ?", (id,))
+            filters = json.dumps(filters_fields(((after, subscription.filter),)))
+            values = {"cursor": after, "filters": filters, "revision": subscription.revision + 1}
+            db.execute(sa.update(_subscriptions).where(_subscriptions.c.id == id).values(values))
+            _forget_deliveries(db, id)
+        self.changes.note()
         return True
 
     def put(self, outgoing: Outgoing) -> None:
         """One message to one subscriber that no log holds: a test."""
-        with self._open() as db, transaction(db):
-            Outbox(db, clock=self._clock).put(outgoing, at=self._clock.now())
+        SqlOutbox(self._database, clock=self._clock, changes=self.changes).put(outgoing, at=self._clock.now())
 
     def resend(self, id: str, event: str) -> bool:
         """Once more, under its own id, whether it was taken or not. False when the event is no longer known, or waits anyway."""
-        now = self._clock.now().timestamp()
-        with self._open() as db:
-            return (
-                db.execute(
-                    "UPDATE outbox SET state = 'waiting', attempts = 0, due_at = ?, waiting_since = ?, settled_at = NULL"
-                    " WHERE endpoint = ? AND id = ? AND state <> 'waiting'",
-                    (now, now, id, event),
-                ).rowcount
-                == 1
-            )
+        now, its = self._clock.now().timestamp(), _outbox.c
+        values = {"state": "waiting", "attempts": 0, "due_at": now, "waiting_since": now, "settled_at": None}
+        which = (its.endpoint == id, its.id == event, its.state != "waiting")
+        with self._database.writing() as db:
+            found = db.execute(sa.update(_outbox).where(*which).values(values)).rowcount == 1
+        self.changes.note()
+        return found
 
     def standing(self, id: str) -> Standing:
-        with self._open() as db:
-            return standing(db, id)
+        return self.standings([id])[id]
+
+    def standings(self, ids: Collection[str]) -> dict[str, Standing]:
+        """How the deliveries of these stand."""
+        its = _outbox.c
+        waiting = its.state == "waiting"
+        counted = (
+            sa.select(
+                its.endpoint,
+                sa.func.count().filter(waiting),
+                sa.func.count().filter(its.state == "dead"),
+                sa.func.min(its.waiting_since).filter(waiting),
+                sa.func.min(its.due_at).filter(waiting),
+            )
+            .where(its.endpoint.in_(ids), its.state.in_(("waiting", "dead")))
+            .group_by(its.endpoint)
+        )
+        place = sa.func.row_number().over(partition_by=its.endpoint, order_by=its.due_at).label("place")
+        failed = sa.select(its.endpoint, its.reason, place).where(its.endpoint.in_(ids), waiting, its.attempts > 0)
+        next_to_come = failed.subquery()
+        with self._database.reading() as db:
+            asked = sa.select(next_to_come.c.endpoint, next_to_come.c.reason).where(next_to_come.c.place == 1)
+            reasons = {row[0]: row[1] for row in db.execute(asked)}
+            found = {row[0]: row for row in db.execute(counted)}
+        return {
+            id: Standing(
+                waiting=row[1],
+                dead=row[2],
+                waiting_since=_at(row[3]),
+                next_attempt_at=_at(row[4]),
+                reason=reasons.get(id, ""),
+            )
+            if (row := found.get(id)) is not None
+            else Standing()
+            for id in ids
+        }
 
     def deliveries(
         self, id: str, *, limit: int, states: Sequence[str] = (), before: int | None = None
     ) -> list[Delivery]:
         """The newest first; `before` goes on below the one of that number."""
-        conditions, values = ["o.endpoint = ?"], list[object]([id])
+        its, of_it = _outbox.c, _attempts.c
+        asked = (
+            sa.select(
+                *(its.n, its.id, its.case_id, its.body, its.state, its.attempts, its.reason),
+                *(its.committed_at, its.due_at, its.settled_at, of_it.posted_at, of_it.answered_at, of_it.status),
+            )
+            .outerjoin_from(_outbox, _attempts, sa.and_(of_it.endpoint == its.endpoint, of_it.id == its.id))
+            .where(its.endpoint == id)
+        )
         if states:
-            conditions.append(f"o.state IN ({', '.join('?' * len(states))})")
-            values += states
+            asked = asked.where(its.state.in_(states))
         if before is not None:
-            conditions.append("o.n < ?")
-            values.append(before)
-        with self._open() as db:
-            rows = db.execute(
-                "SELECT o.n, o.id, o.case_id, o.body, o.state, o.attempts, o.reason, o.committed_at, o.due_at, o.settled_at,"  # noqa: S608
-                " a.posted_at, a.answered_at, a.status FROM outbox AS o LEFT JOIN attempts AS a"
-                f" ON a.endpoint = o.endpoint AND a.id = o.id WHERE {' AND '.join(conditions)} ORDER BY o.n DESC LIMIT ?",
-                (*values, limit),
-            ).fetchall()
-        return [_delivery(row) for row in rows]
-
-    @contextlib.contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        with contextlib.closing(self.connect(durable=True)) as connection:
-            yield connection
+            asked = asked.where(its.n < before)
+        with self._database.reading() as db:
+            return [_delivery(row) for row in db.execute(asked.order_by(its.n.desc()).limit(limit))]
 
 
-@contextlib.contextmanager
-def transaction(db: sqlite3.Connection) -> Iterator[None]:
-    with Outbox(db).transaction():
-        yield
-
-
-def every(db: sqlite3.Connection) -> list[Subscription]:
+def every(db: sa.Connection) -> list[Subscription]:
     """All subscriptions, in order of owner and name."""
-    rows: Iterable[tuple[Any, ...]] = db.execute(f"SELECT {_COLUMNS} FROM subscriptions ORDER BY owner, name")  # noqa: S608
-    return [_subscription(row) for row in rows]
+    asked = sa.select(_subscriptions).order_by(_subscriptions.c.owner, _subscriptions.c.name)
+    return [_subscription(row) for row in db.execute(asked)]
 
 
-def one(db: sqlite3.Connection, id: str) -> Subscription | None:
-    row = db.execute(f"SELECT {_COLUMNS} FROM subscriptions WHERE id = ?", (id,)).fetchone()  # noqa: S608  # our own names
+def one(db: sa.Connection, id: str, *, locked: bool = False) -> Subscription | None:
+    """`locked`: nobody else changes it until the transaction ends."""
+    asked = sa.select(_subscriptions).where(_subscriptions.c.id == id)
+    row = db.execute(asked.with_for_update() if locked else asked).first()
     return None if row is None else _subscription(row)
 
 
-def standing(db: sqlite3.Connection, id: str) -> Standing:
-    waiting, since, due = db.execute(
-        "SELECT count(*), min(waiting_since), min(due_at) FROM outbox WHERE endpoint = ? AND state = 'waiting'", (id,)
-    ).fetchone()
-    [dead] = db.execute("SELECT count(*) FROM outbox WHERE endpoint = ? AND state = 'dead'", (id,)).fetchone()
-    last = db.execute(
-        "SELECT reason FROM outbox WHERE endpoint = ? AND state = 'waiting' AND attempts > 0 ORDER BY due_at LIMIT 1",
-        (id,),
-    ).fetchone()
-    return Standing(
-        waiting=waiting, dead=dead, waiting_since=_at(since), next_attempt_at=_at(due), reason=last[0] if last else ""
-    )
+def waiting(db: sa.Connection, id: str) -> int:
+    """How many events wait for it."""
+    asked = sa.select(sa.func.count()).where(_outbox.c.endpoint == id, _outbox.c.state == "waiting")
+    return int(db.scalar(asked) or 0)
 
 
-def pause(db: sqlite3.Connection, id: str, *, at: datetime, reason: str) -> bool:
+def pause(db: sa.Connection, id: str, *, at: datetime, reason: str) -> bool:
     """Tell it no more until somebody resumes it; false when it is paused already. Nothing is lost: its cursor stays."""
+    its = _subscriptions.c
+    values = {"paused_at": at.timestamp(), "paused_reason": reason, "revision": its.revision + 1}
     return (
-        db.execute(
-            "UPDATE subscriptions SET paused_at = ?, paused_reason = ?, revision = revision + 1"
-            " WHERE id = ? AND paused_at IS NULL",
-            (at.timestamp(), reason, id),
-        ).rowcount
-        == 1
+        db.execute(sa.update(_subscriptions).where(its.id == id, its.paused_at.is_(None)).values(values)).rowcount == 1
     )
 
 
-def move_on(db: sqlite3.Connection, before: Subscription, *, cursor: int) -> bool:
-    """Everything up to there was judged. False when somebody changed the subscription meanwhile: then nothing was."""
+def move_on(db: sa.Connection, before: Subscription, *, cursor: int) -> bool:
+    """Everything up to there was judged. False when somebody changed the subscription meanwhile: then nothing was.
+
+    It holds the subscription until the transaction ends: who puts what was judged puts it in order.
+    """
+    its = _subscriptions.c
     filters = json.dumps(filters_fields(before.filters_behind(cursor)))
-    return (
-        db.execute(
-            "UPDATE subscriptions SET cursor = ?, filters = ? WHERE id = ? AND revision = ? AND cursor = ?",
-            (cursor, filters, before.id, before.revision, before.cursor),
-        ).rowcount
-        == 1
-    )
+    unchanged = (its.id == before.id, its.revision == before.revision, its.cursor == before.cursor)
+    return db.execute(sa.update(_subscriptions).where(*unchanged).values(cursor=cursor, filters=filters)).rowcount == 1
 
 
 def note_attempt(
-    db: sqlite3.Connection, id: str, event: str, *, posted_at: datetime, answered_at: datetime, status: int | None
+    db: sa.Connection, id: str, event: str, *, posted_at: datetime, answered_at: datetime, status: int | None
 ) -> None:
-    db.execute(
-        "INSERT INTO attempts VALUES (?, ?, ?, ?, ?) ON CONFLICT (endpoint, id) DO UPDATE SET"
-        " posted_at = excluded.posted_at, answered_at = excluded.answered_at, status = excluded.status",
-        (id, event, posted_at.timestamp(), answered_at.timestamp(), status),
-    )
+    values = {"posted_at": posted_at.timestamp(), "answered_at": answered_at.timestamp(), "status": status}
+    insert = postgresql.insert if db.dialect.name == "postgresql" else sqlite.insert
+    row = insert(_attempts).values(endpoint=id, id=event, **values)
+    db.execute(row.on_conflict_do_update(index_elements=["endpoint", "id"], set_=values))
 
 
-def note_failing(db: sqlite3.Connection, id: str, *, since: datetime | None) -> None:
+def note_failing(db: sa.Connection, id: str, *, since: datetime | None) -> None:
     """It takes nothing since then, if that was not noted before; or (None) it has taken something."""
-    if since is None:
-        db.execute("UPDATE subscriptions SET failing_since = NULL WHERE id = ? AND failing_since IS NOT NULL", (id,))
-    else:
-        db.execute(
-            "UPDATE subscriptions SET failing_since = ? WHERE id = ? AND failing_since IS NULL", (since.timestamp(), id)
-        )
+    its = _subscriptions.c
+    noted = its.failing_since.is_not(None) if since is None else its.failing_since.is_(None)
+    value = None if since is None else since.timestamp()
+    db.execute(sa.update(_subscriptions).where(its.id == id, noted).values(failing_since=value))
 
 
-def forget(db: sqlite3.Connection, *, now: datetime, keep_dead: timedelta) -> None:
-    """Old dead letters, attempts at what is no longer known, and secrets whose time is over."""
-    db.execute("DELETE FROM outbox WHERE state = 'dead' AND settled_at < ?", ((now - keep_dead).timestamp(),))
-    db.execute(
-        "DELETE FROM attempts WHERE NOT EXISTS"
-        " (SELECT 1 FROM outbox WHERE outbox.endpoint = attempts.endpoint AND outbox.id = attempts.id)"
-    )
-    db.execute(
-        "UPDATE subscriptions SET previous_secret = NULL, previous_until = NULL WHERE previous_until <= ?",
-        (now.timestamp(),),
-    )
+def forget_dead(db: sa.Connection, *, before: datetime) -> None:
+    """Dead letters that are older."""
+    its = _outbox.c
+    db.execute(sa.delete(_outbox).where(its.state == "dead", its.settled_at < before.timestamp()))
+
+
+def forget_attempts(db: sa.Connection) -> None:
+    """Attempts at what is no longer known."""
+    its, of_it = _outbox.c, _attempts.c
+    known = sa.exists().where(its.endpoint == of_it.endpoint, its.id == of_it.id)
+    db.execute(sa.delete(_attempts).where(~known))
+
+
+def forget_secrets(db: sa.Connection, *, now: datetime) -> None:
+    """Secrets whose time is over."""
+    over = sa.update(_subscriptions).where(_subscriptions.c.previous_until <= now.timestamp())
+    db.execute(over.values(previous_secret=None, previous_until=None))
 
 
 def with_filter(subscription: Subscription, wanted: EventFilter, *, after: int) -> Subscription:
@@ -275,7 +287,14 @@ def with_filter(subscription: Subscription, wanted: EventFilter, *, after: int) 
 def _stored(name: str, value: Any) -> Any:
     if name == "filters":
         return json.dumps(filters_fields(value))
+    if isinstance(value, bool):
+        return int(value)
     return value.timestamp() if isinstance(value, datetime) else value
+
+
+def _forget_deliveries(db: sa.Connection, id: str) -> None:
+    db.execute(sa.delete(_outbox).where(_outbox.c.endpoint == id))
+    db.execute(sa.delete(_attempts).where(_attempts.c.endpoint == id))
 
 
 def _subscription(row: Sequence[Any]) -> Subscription:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,8 +19,8 @@ from datetime import datetime, timedelta
 import httpx
 
 from citybrain.clock import Clock
-from citybrain.delivery.outbox import Outbox
-from citybrain.delivery.sender import Pace, Sender
+from citybrain.database import Database
+from citybrain.delivery.sender import Pace, Sender, Withdrawn
 from citybrain.delivery.webhook import LONGEST_WAIT, Post
 from citybrain.errors import BusAway, NotDelivered, Refused, Unreadable
 from citybrain.netguard import Guard
@@ -31,6 +30,8 @@ from events_api.ports import StoredEvent
 from events_api.security import Keys, Role
 from events_api.subscriptions import store
 from events_api.subscriptions.records import Subscription
+from events_api.subscriptions.shares import BEATS_EVERY, AllShares, Shares
+from events_api.subscriptions.store import Subscriptions
 
 _log = logging.getLogger(__name__)
 
@@ -59,13 +60,21 @@ class Terms:
 
 
 class Telling:
-    """One connection to the subscriptions' file, one event loop."""
+    """For one event loop. Of the subscriptions it tells its `shares`, which other replicas do not tell meanwhile."""
 
     def __init__(
-        self, connection: sqlite3.Connection, bus: Bus, *, clock: Clock, keys: Keys | None, terms: Terms
+        self,
+        subscriptions: Subscriptions,
+        bus: Bus,
+        *,
+        clock: Clock,
+        keys: Keys | None,
+        terms: Terms,
+        shares: Shares | None = None,
     ) -> None:
-        self._db, self._bus, self._clock, self._keys, self._terms = connection, bus, clock, keys, terms
-        self._outbox = Outbox(connection, clock=clock)
+        self._database, self._outbox = subscriptions.telling, subscriptions.outbox()
+        self._bus, self._clock, self._keys, self._terms = bus, clock, keys, terms
+        self._shares = shares or AllShares()
         self.sender = Sender(self._outbox, {}, clock, self._delivered, pace=terms.pace)
         self._guard, self._tls = Guard(terms.allow), httpx.create_ssl_context()
         self._active: dict[str, Subscription] = {}
@@ -96,10 +105,9 @@ class Telling:
         if self._is_time("owners", now, _OWNERS_EVERY):
             self._pause_orphans(now)
         if self._is_time("forget", now, _FORGET_EVERY):
-            with self._outbox.transaction():
-                store.forget(self._db, now=now, keep_dead=KEEP_DEAD)
-        mark = self._outbox.mark()
-        if mark != self._mark:
+            self._forget(now)
+        mark, settles = self._outbox.mark(), self._is_time("shares", now, BEATS_EVERY)
+        if mark != self._mark or settles:
             self._mark = mark
             self._adopt(now)
         try:
@@ -115,7 +123,7 @@ class Telling:
 
     def figures(self) -> Mapping[str, float]:
         """Subscriptions active and paused, what waits and is dead, and the sender's counts."""
-        paused = sum(1 for each in store.every(self._db) if each.paused_at is not None)
+        paused = sum(1 for each in self._every() if each.paused_at is not None)
         outbox, sender = self._outbox.figures(), self.sender.figures()
         counts = {
             name: float(sender[name]) for name in ("attempts", "delivered", "failed", "refused", "given_up", "errors")
@@ -132,7 +140,9 @@ class Telling:
     # -- who is told --------------------------------------------------------------------------------------------------
 
     def _adopt(self, now: datetime) -> None:
-        active = {each.id: each for each in store.every(self._db) if each.paused_at is None}
+        unpaused = {each.id: each for each in self._every() if each.paused_at is None}
+        shares = self._shares.settle(unpaused.keys(), busy=self.sender.is_posting)
+        active = {id: each for id, each in unpaused.items() if id in shares}
         for id in self._subscribers.keys() - active.keys():
             self._dismiss(id)
         for id, subscription in active.items():
@@ -143,7 +153,7 @@ class Telling:
             if known is not None:
                 known.subscription = subscription
                 continue
-            self._subscribers[id] = _Subscriber(subscription, self._db, self._way_to(subscription.url), self._clock)
+            self._subscribers[id] = self._subscriber(subscription)
             self.sender.admit(id, self._subscribers[id])
             self._outbox.hasten(id, at=now)  # resumed, or at another place now: what failed before is tried at once
         self._active = active
@@ -154,8 +164,22 @@ class Telling:
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
-    def _way_to(self, url: str) -> Post:
-        return Post(url, guard=self._guard, timeout=self._terms.timeout, clock=self._clock, tls=self._tls)
+    def _subscriber(self, subscription: Subscription) -> _Subscriber:
+        timeout = self._terms.timeout
+        post = Post(subscription.url, guard=self._guard, timeout=timeout, clock=self._clock, tls=self._tls)
+        return _Subscriber(subscription, self._database, post, self._clock, self._shares)
+
+    def _every(self) -> list[Subscription]:
+        with self._database.reading() as db:
+            return store.every(db)
+
+    def _forget(self, now: datetime) -> None:
+        with self._database.writing() as db:
+            store.forget_dead(db, before=now - KEEP_DEAD)
+        with self._database.writing() as db:
+            store.forget_attempts(db)
+        with self._database.writing() as db:
+            store.forget_secrets(db, now=now)
 
     def _pause_orphans(self, now: datetime) -> None:
         """A revoked key reads no more: neither do the subscriptions that belong to it alone."""
@@ -164,7 +188,8 @@ class Telling:
         platforms = {key.name for key in self._keys.all() if key.role is Role.PLATFORM}
         for each in self._active.values():
             if each.of_platform and each.owner not in platforms:
-                store.pause(self._db, each.id, at=now, reason=OWNER_REVOKED)
+                with self._outbox.transaction() as db:
+                    store.pause(db, each.id, at=now, reason=OWNER_REVOKED)
                 _log.warning("subscription %s (%s) pauses: %s", each.id, each.name, OWNER_REVOKED)
 
     # -- what they are told -------------------------------------------------------------------------------------------
@@ -176,16 +201,16 @@ class Telling:
             return False
         batches: dict[int, list[Message]] = {}
         events: dict[int, _Logged | None] = {}
-        with self._outbox.transaction():
+        with self._outbox.transaction() as db:
             for each in behind:
                 if each.cursor > end:
                     _log.warning("the log ends before cursor %d of subscription %s: another log", each.cursor, each.id)
-                    store.move_on(self._db, each, cursor=0)
+                    store.move_on(db, each, cursor=0)
                     continue
                 if each.cursor not in batches:
                     batches[each.cursor] = self._bus.read([CASE_EVENTS], after=each.cursor, limit=_BATCH)
                 messages = batches[each.cursor]
-                if messages and store.move_on(self._db, each, cursor=messages[-1].offset):
+                if messages and store.move_on(db, each, cursor=messages[-1].offset):
                     for message in messages:
                         if message.offset not in events:
                             events[message.offset] = _read(message)
@@ -196,21 +221,18 @@ class Telling:
         return any(len(messages) == _BATCH for messages in batches.values())
 
     def _has_room(self, subscription: Subscription) -> bool:
-        [waiting] = self._db.execute(
-            "SELECT count(*) FROM outbox WHERE endpoint = ? AND state = 'waiting'", (subscription.id,)
-        ).fetchone()
-        return bool(waiting < self._terms.most_waiting)
+        with self._database.reading() as db:
+            return store.waiting(db, subscription.id) < self._terms.most_waiting
 
     def _delivered(self, outgoing: Outgoing, ack: Acknowledgement, _committed_at: datetime) -> None:
         store.note_attempt(
-            self._db,
+            self._outbox.within,
             outgoing.endpoint,
             outgoing.id,
             posted_at=ack.posted_at,
             answered_at=ack.acknowledged_at,
             status=ack.status,
         )
-        store.note_failing(self._db, outgoing.endpoint, since=None)
 
     def _is_time(self, what: str, now: datetime, every: timedelta) -> bool:
         if now < self._next.get(what, now):
@@ -222,26 +244,38 @@ class Telling:
 class _Subscriber:
     """A Notifier for one subscription: signs with the secrets in force, and notes what each attempt met."""
 
-    def __init__(self, subscription: Subscription, db: sqlite3.Connection, post: Post, clock: Clock) -> None:
+    def __init__(
+        self, subscription: Subscription, database: Database, post: Post, clock: Clock, shares: Shares
+    ) -> None:
         self.subscription = subscription
-        self._db, self._post, self._clock = db, post, clock
+        self._database, self._post, self._clock, self._shares = database, post, clock, shares
+        self._failing = False
 
     async def notify(self, outgoing: Outgoing) -> Acknowledgement:
-        began_at = self._clock.now()
+        if not self._shares.holds(outgoing.endpoint):
+            raise Withdrawn("another replica may be telling it")
+        began_at, id = self._clock.now(), outgoing.endpoint
         try:
-            return await self._post.send(outgoing, self.subscription.secrets(began_at))
+            answered = await self._post.send(outgoing, self.subscription.secrets(began_at))
         except (NotDelivered, Refused) as error:
-            now = self._clock.now()
-            store.note_attempt(
-                self._db, outgoing.endpoint, outgoing.id, posted_at=began_at, answered_at=now, status=error.status
-            )
-            store.note_failing(self._db, outgoing.endpoint, since=began_at)
-            if error.status != GONE:
+            now, gone = self._clock.now(), error.status == GONE
+            with self._database.writing() as db:
+                store.note_attempt(db, id, outgoing.id, posted_at=began_at, answered_at=now, status=error.status)
+            with self._database.writing() as db:
+                store.note_failing(db, id, since=began_at)
+                self._failing = True
+                paused = gone and store.pause(db, id, at=now, reason="answered 410 Gone")
+            if not gone:
                 raise
-            if store.pause(self._db, outgoing.endpoint, at=now, reason="answered 410 Gone"):
-                _log.warning("subscription %s pauses: it answered 410 Gone", outgoing.endpoint)
+            if paused:
+                _log.warning("subscription %s pauses: it answered 410 Gone", id)
             # Kept for when somebody resumes it; until then, and until the pause is noticed, nothing more is asked.
             raise NotDelivered("answered 410", status=GONE, retry_after_s=LONGEST_WAIT.total_seconds()) from None
+        if self._failing or self.subscription.failing_since is not None:
+            self._failing = False
+            with self._database.writing() as db:  # apart from what is delivered: people lock the two in the other order
+                store.note_failing(db, id, since=None)
+        return answered
 
     async def close(self) -> None:
         await self._post.close()

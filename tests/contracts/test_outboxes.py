@@ -1,7 +1,7 @@
 """What an outbox keeps: each message until it is taken or buried, in order for each case, as one with its cause."""
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -10,8 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from citybrain.clock import ManualClock
+from citybrain.database import Database
 from citybrain.delivery.outbox import SCHEMA, Outbox
+from citybrain.delivery.sql_outbox import SEEN_WITHIN, Changes, SqlOutbox
 from citybrain.ports import Acknowledgement, Outgoing
+from events_api.subscriptions.store import TABLES
 
 START = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -31,10 +34,24 @@ def open_database(path):
     return connection
 
 
-@pytest.fixture(params=["file", "memory"])
-def connection(request, tmp_path):
-    with closing(open_database(tmp_path / "city.db" if request.param == "file" else ":memory:")) as connection:
-        yield connection
+@contextmanager
+def at_connection(path, clock):
+    """As the pipeline has it, beside its states."""
+    with closing(open_database(path)) as connection:
+        yield Outbox(connection, clock=clock), connection.execute
+
+
+@contextmanager
+def at_database(database, clock):
+    """As the API has it, beside its subscriptions."""
+    database.migrate(TABLES)
+
+    def execute(statement):
+        with database.writing() as db:
+            db.exec_driver_sql(statement)
+
+    with closing(database):
+        yield SqlOutbox(database, clock=clock), execute
 
 
 @pytest.fixture
@@ -42,9 +59,24 @@ def clock():
     return ManualClock(START)
 
 
+@pytest.fixture(params=["file", "memory", "sql in a file", "sql in memory", "sql in postgres"])
+def opened(request, tmp_path, clock):
+    """An outbox, and what executes a statement on its tables."""
+    path = tmp_path / "city.db"
+    made = {
+        "file": lambda: at_connection(path, clock),
+        "memory": lambda: at_connection(":memory:", clock),
+        "sql in a file": lambda: at_database(Database.file(path), clock),
+        "sql in memory": lambda: at_database(Database.memory(), clock),
+        "sql in postgres": lambda: at_database(Database.open(request.getfixturevalue("postgres").empty()), clock),
+    }
+    with made[request.param]() as found:
+        yield found
+
+
 @pytest.fixture
-def outbox(connection, clock):
-    return Outbox(connection, clock=clock)
+def outbox(opened):
+    return opened[0]
 
 
 def ids(found):
@@ -81,8 +113,7 @@ def test_a_transaction_that_is_rolled_back_tells_nobody(outbox):
     with pytest.raises(RuntimeError):
         put_and_fail()
     assert outbox.due(START) == []
-    with outbox.transaction() as connection:
-        assert connection.in_transaction
+    with outbox.transaction():
         outbox.put(message("e1"), at=START)
     assert ids(outbox.due(START)) == ["e1"]
 
@@ -236,17 +267,45 @@ def test_what_is_put_survives_the_process_and_is_seen_by_others(tmp_path):
         assert ids(onlooker.due(START)) == ["e1"]
 
 
+def test_what_another_process_puts_is_looked_for_soon(store_url, clock):
+    with closing(Database.open(store_url)) as database, closing(Database.open(store_url)) as elsewhere:
+        database.migrate(TABLES)
+        onlooker = SqlOutbox(database, clock=clock)
+        before = onlooker.mark()
+        SqlOutbox(elsewhere).put(message("e1"), at=START)
+        clock.advance(SEEN_WITHIN)
+        assert onlooker.mark() != before
+        assert ids(onlooker.due(START)) == ["e1"]
+
+
+def test_threads_of_one_process_see_each_others_changes_at_once(store_url, clock):
+    with closing(Database.open(store_url)) as database:
+        database.migrate(TABLES)
+        changes = Changes()
+        one, other = (SqlOutbox(database, clock=clock, changes=changes) for _ in range(2))
+        before = one.mark()
+        with other.transaction():
+            other.put(message("e1"), at=START)
+            assert one.mark() == before, "it is not committed"
+        assert one.mark() != before
+
+
 OUTCOMES = st.sampled_from(["delivered", "retry", "bury"])
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.parametrize(
+    "opening",
+    [lambda: at_connection(":memory:", ManualClock(START)), lambda: at_database(Database.memory(), ManualClock(START))],
+    ids=["connection", "sql"],
+)
 @given(
     put=st.lists(st.sampled_from("abc"), min_size=1, max_size=12),
     outcomes=st.lists(OUTCOMES, min_size=0, max_size=40),
 )
-def test_whatever_happens_each_case_is_told_in_order_and_none_is_lost(put, outcomes):
-    with closing(open_database(":memory:")) as connection:
-        outbox, now = Outbox(connection, clock=ManualClock(START)), START
+def test_whatever_happens_each_case_is_told_in_order_and_none_is_lost(opening, put, outcomes):
+    with opening() as (outbox, _):
+        now = START
         for index, case in enumerate(put):
             outbox.put(message(f"{case}-{index:02}", case), at=now)
         settled = []
@@ -267,10 +326,11 @@ def test_whatever_happens_each_case_is_told_in_order_and_none_is_lost(put, outco
             assert told == sorted(told)
 
 
-def test_what_comes_of_an_attempt_at_what_was_forgotten_settles_nothing_put_anew(connection, outbox):
+def test_what_comes_of_an_attempt_at_what_was_forgotten_settles_nothing_put_anew(opened):
+    outbox, execute = opened
     outbox.put(message("e1"), at=START)
     [under_way] = outbox.due(START)
-    connection.execute("DELETE FROM outbox")
+    execute("DELETE FROM outbox")
     outbox.put(message("e1"), at=START)
     outbox.retry(under_way, at_next=START + MINUTE, reason="answered 500")
     outbox.bury(under_way, "answered 422")

@@ -15,6 +15,7 @@ import httpx
 
 from citybrain.bus.local import LocalBus
 from citybrain.clock import Clock, SystemClock, iso
+from citybrain.database import Database
 from citybrain.domain.camera import Camera, Text, Zone, ZoneKind
 from citybrain.domain.case import ALLOWED, STAMPS, Case, CaseAction, CaseEvent, CaseEventType, CaseState, Light
 from citybrain.domain.command import Act
@@ -28,7 +29,7 @@ from events_api.ports import DeadLetter, SceneInfo
 from events_api.security import Keys
 from events_api.server import Server
 from events_api.store.key_file import FileKeys
-from events_api.store.sqlite import SqliteCases
+from events_api.store.sql import SqlCases
 from events_api.subscriptions.store import Subscriptions
 
 START = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
@@ -171,8 +172,8 @@ class City:
         self.clock = clock or SystemClock()
         self.bus = LocalBus(folder / "citybrain.db", clock=self.clock)
         self.pipeline = LocalBus(folder / "citybrain.db", clock=self.clock)
-        self.store = SqliteCases(folder / "view.db")
-        self.subscriptions = Subscriptions(folder / "subscriptions.db", clock=self.clock)
+        self.store = SqlCases.file(folder / "view.db")
+        self.subscriptions = Subscriptions(Database.file(folder / "subscriptions.db", durable=False), clock=self.clock)
         self.hot = SqliteHot(folder / "hot.db", clock=self.clock)
         self.evidence = FileEvidence(folder / "evidence")
         self.keys: Keys = FileKeys(folder / "keys.json", clock=self.clock)

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from citybrain.clock import SystemClock, iso
+from citybrain.database import Database
 from citybrain.domain.camera import Camera, Text, Zone, ZoneKind
 from citybrain.domain.coordinates import wgs84_to_gcj02
 from citybrain.domain.episode import EvidenceKind
@@ -194,7 +195,7 @@ def test_a_sensor_that_speaks_http_begins_and_ends(town):
 
 def test_nobody_is_shown_or_sent_who_reported(town, tmp_path, caplog):
     caplog.set_level(logging.INFO)
-    reporters = Reporters(tmp_path / "reporters.db")
+    reporters = Reporters(database := Database.file(tmp_path / "reporters.db"))
     said = telling(
         reporter=f"王小明 {PHONE}", words=f"请回电{PHONE}，或 0871-63161234，身份证 530102199001011234", reference=PHONE
     )
@@ -205,7 +206,7 @@ def test_nobody_is_shown_or_sent_who_reported(town, tmp_path, caplog):
         assert client.post("/v1/reports", json=said | {"origin": PHONE}).status_code == 422
     assert (made["reporter"], read["reporter"]) == ("王** 138****1234", "王** 138****1234")
     assert made["case"]["reports"][0]["words"] == "请回电138****1234，或 0871****1234，身份证 530****1234"
-    reporters.close()
+    database.close()
     assert (tmp_path / "reporters.db").stat().st_mode & 0o077 == 0
     kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     for secret in (PHONE, "63161234", "199001011234", "小明"):

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from citybrain.clock import ManualClock
+from citybrain.database import Database
 from citybrain.domain.episode import Evidence, EvidenceKind
 from citybrain.domain.geometry import Box
 from citybrain.evidence import checking, jpeg
@@ -293,9 +294,10 @@ def test_the_trail_is_read_by_page(living):
 
 
 def test_what_cannot_be_noted_is_not_done(living, tmp_path):
-    trail = AuditTrail(tmp_path / "audit.db", clock=ManualClock(START))
-    street = living(trail=trail)
-    trail._db.execute("DROP TABLE entries")
+    database = Database.file(tmp_path / "audit.db")
+    street = living(trail=AuditTrail(database, clock=ManualClock(START)))
+    with database.writing() as db:
+        db.exec_driver_sql("DROP TABLE audit_entries")
     answers = [
         street.post(ACT, json={"action": "confirm"}),
         street.get(f"/v1/evidence/{street.picture}?unmasked=1&reason=x"),

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from citybrain.clock import ManualClock, SystemClock, iso
+from citybrain.database import Database
 from citybrain.domain.area import Area
 from citybrain.domain.camera import Text
 from citybrain.domain.case import CaseEventType, CaseState, Light
@@ -230,9 +231,8 @@ def test_what_may_hide_much_is_for_engineers(keyed, silence, who):
     assert http.post("/v1/silences", json=silence, headers=keys[Role.ENGINEER]).status_code == 201
 
 
-def test_who_made_and_who_ended_it_is_noted(city, tmp_path):
-
-    trail = AuditTrail(tmp_path / "audit.db", clock=city.clock)
+def test_who_made_and_who_ended_it_is_noted(city):
+    trail = AuditTrail(Database.memory(), clock=city.clock)
     with serving(city.app(trail=trail)) as url, httpx.Client(base_url=url, timeout=20) as http:
         made = http.post("/v1/silences", json=STALLS, headers={"x-operator": "li"}).json()
         http.delete(f"/v1/silences/{made['id']}", headers={"x-operator": "wang"})

@@ -35,7 +35,7 @@ from events_api import problems
 from events_api.app import create_app
 from events_api.parts import Parts
 from events_api.routes.health import _Figures
-from events_api.store.sqlite import SqliteCases
+from events_api.store.sql import SqlCases
 from events_api.subscriptions.store import Subscriptions
 from ingest.config import Entry, _Zone
 from ingest.network import Network
@@ -289,7 +289,7 @@ def served(tmp_path_factory):
     listener = Sensors(SensorPlan(), book=book, bus=bus, hot=hot, clock=clock)
     hot.put("heartbeat/sensors/0", listener.heartbeat([]))
     book.close()
-    store = SqliteCases(data / "view.db")
+    store = SqlCases.file(data / "view.db")
     app = create_app(
         bus=bus,
         store=store,

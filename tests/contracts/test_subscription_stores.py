@@ -1,24 +1,26 @@
-"""What a subscription wants at which cursor, what is kept of it, and what one round of telling does."""
+"""What every store of subscriptions keeps: what is wanted at which cursor, and all that one round of telling does or nothing."""
 
 from __future__ import annotations
 
+import asyncio
 import json
-import sqlite3
+import threading
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from citybrain import signing
 from citybrain.bus.local import LocalBus
 from citybrain.clock import ManualClock
-from citybrain.delivery.outbox import Outbox
+from citybrain.ports import Outgoing
 from citybrain.wire import CASE_EVENTS, write_case_event
 from events_api.ports import EventFilter, StoredEvent
 from events_api.security import Role
 from events_api.store.key_file import FileKeys
-from events_api.subscriptions.records import Subscription
+from events_api.subscriptions.records import Standing, Subscription
 from events_api.subscriptions.store import NameTaken, Subscriptions, with_filter
 from events_api.subscriptions.telling import OWNER_REVOKED, Telling, Terms
 from tests.services.api_city import START, case, event
@@ -46,8 +48,13 @@ def stored(cursor: int, scene: str = "fire_risk") -> StoredEvent:
 
 
 @pytest.fixture
-def kept(tmp_path):
-    return Subscriptions(tmp_path / "subscriptions.db", clock=ManualClock(START))
+def clock():
+    return ManualClock(START)
+
+
+@pytest.fixture
+def kept(database, clock):
+    return Subscriptions(database, clock=clock)
 
 
 @pytest.fixture
@@ -57,11 +64,10 @@ def bus(tmp_path):
 
 
 @pytest.fixture
-async def telling(kept, bus):
-    with closing(kept.connect(durable=False)) as connection:
-        made = Telling(connection, bus, clock=ManualClock(START), keys=None, terms=Terms(most_waiting=3))
-        yield made
-        await made.close()
+async def telling(kept, bus, clock):
+    made = Telling(kept, bus, clock=clock, keys=None, terms=Terms(most_waiting=3))
+    yield made
+    await made.close()
 
 
 def test_each_filter_judges_what_was_logged_while_it_was_in_force():
@@ -168,83 +174,111 @@ async def test_a_replay_during_an_attempt_is_not_settled_by_it(kept, bus, tellin
     kept.add(subscription())
     log(bus, case(1))
     telling.take_in()
-    with closing(kept.connect(durable=False)) as connection:
-        outbox = Outbox(connection, clock=ManualClock(START))
-        [under_way] = outbox.due(START)
-        kept.replay("s1", after=0)
-        telling.take_in()
-        outbox.bury(under_way, "answered 422")
-        [again] = outbox.due(START)
+    outbox = kept.outbox()
+    [under_way] = outbox.due(START)
+    kept.replay("s1", after=0)
+    telling.take_in()
+    outbox.bury(under_way, "answered 422")
+    [again] = outbox.due(START)
     assert again.id == under_way.id
 
 
-async def test_everything_of_it_goes_when_it_is_removed(kept, bus, telling):
+async def test_everything_of_it_goes_when_it_is_removed(database, kept, bus, telling):
     kept.add(subscription())
     log(bus, case(1))
     telling.take_in()
     assert kept.remove("s1")
     assert not kept.remove("s1")
     telling.take_in()
-    with closing(kept.connect(durable=False)) as connection:
+    with database.reading() as db:
         for table in ("subscriptions", "outbox", "attempts"):
-            assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+            assert db.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar() == 0
 
 
-async def test_a_round_that_cannot_write_leaves_cursor_and_outbox_as_they_were(kept, bus, telling):
+async def test_a_round_that_cannot_write_leaves_cursor_and_outbox_as_they_were(database, kept, bus, telling):
     kept.add(subscription())
     log(bus, case(1))
-    with closing(kept.connect(durable=False)) as another:
-        another.execute("CREATE TRIGGER full BEFORE INSERT ON outbox BEGIN SELECT RAISE(ABORT, 'full'); END")
-        with pytest.raises(sqlite3.Error):
-            telling.take_in()
-        assert (kept.get("s1").cursor, waiting(kept)) == (0, [])
-        another.execute("DROP TRIGGER full")
+    with database.writing() as db:
+        db.exec_driver_sql("ALTER TABLE outbox RENAME TO elsewhere")
+    with pytest.raises(DBAPIError):
+        telling.take_in()
+    with database.writing() as db:
+        db.exec_driver_sql("ALTER TABLE elsewhere RENAME TO outbox")
+    assert (kept.get("s1").cursor, waiting(kept)) == (0, [])
     telling.take_in()
     assert waiting(kept) == [event(case(1)).id]
 
 
-def test_what_is_stored_of_filters_is_plain_json(kept):
+def test_what_is_stored_of_filters_is_plain_json(database, kept):
     kept.add(subscription(filters=((3, FIRE),)))
-    with closing(kept.connect(durable=False)) as connection:
-        [(raw,)] = connection.execute("SELECT filters FROM subscriptions").fetchall()
+    with database.reading() as db:
+        raw = db.exec_driver_sql("SELECT filters FROM subscriptions").scalar_one()
     assert json.loads(raw)[0][1]["scenes"] == ["fire_risk"]
 
 
-async def test_dead_letters_of_a_month_and_secrets_whose_time_is_over_are_forgotten(tmp_path, bus):
-    clock = ManualClock(START)
-    kept = Subscriptions(tmp_path / "subscriptions.db", clock=clock)
+async def test_dead_letters_of_a_month_and_secrets_whose_time_is_over_are_forgotten(kept, bus, telling, clock):
     kept.add(subscription(previous_secret="old", previous_until=START + timedelta(days=1)))
     log(bus, case(1), case(2))
-    with closing(kept.connect(durable=False)) as connection:
-        telling = Telling(connection, bus, clock=clock, keys=None, terms=Terms())
-        telling.take_in()
-        outbox = Outbox(connection, clock=clock)
-        outbox.bury(outbox.due(START)[0], "answered 422")
-        clock.advance(timedelta(days=29))
-        telling.take_in()
-        found = kept.get("s1")
-        assert found is not None
-        assert found.previous_secret is None
-        assert [each.state for each in kept.deliveries("s1", limit=9)] == ["waiting", "dead"]
-        clock.advance(timedelta(days=2))
-        telling.take_in()
-        assert [each.state for each in kept.deliveries("s1", limit=9)] == ["waiting"]
-        await telling.close()
+    telling.take_in()
+    outbox = kept.outbox()
+    outbox.bury(outbox.due(START)[0], "answered 422")
+    clock.advance(timedelta(days=29))
+    telling.take_in()
+    found = kept.get("s1")
+    assert found is not None
+    assert found.previous_secret is None
+    assert [each.state for each in kept.deliveries("s1", limit=9)] == ["waiting", "dead"]
+    clock.advance(timedelta(days=2))
+    telling.take_in()
+    assert [each.state for each in kept.deliveries("s1", limit=9)] == ["waiting"]
 
 
-async def test_a_revoked_platform_key_pauses_what_belongs_to_it_alone(tmp_path, kept, bus):
-    clock = ManualClock(START)
+async def test_a_revoked_platform_key_pauses_what_belongs_to_it_alone(tmp_path, kept, bus, clock):
     keys = FileKeys(tmp_path / "keys.json", clock=clock)
     keys.add("platform", Role.PLATFORM)
     kept.add(subscription(owner="platform", of_platform=True))
     kept.add(subscription(id="s2", owner="li"))
-    with closing(kept.connect(durable=False)) as connection:
-        telling = Telling(connection, bus, clock=clock, keys=keys, terms=Terms())
-        telling.take_in()
-        assert kept.get("s1").paused_at is None
-        keys.revoke("platform")
-        clock.advance(timedelta(seconds=3))
-        telling.take_in()
-        assert kept.get("s1").paused_reason == OWNER_REVOKED
-        assert kept.get("s2").paused_at is None
-        await telling.close()
+    telling = Telling(kept, bus, clock=clock, keys=keys, terms=Terms())
+    telling.take_in()
+    assert kept.get("s1").paused_at is None
+    keys.revoke("platform")
+    clock.advance(timedelta(seconds=3))
+    telling.take_in()
+    assert kept.get("s1").paused_reason == OWNER_REVOKED
+    assert kept.get("s2").paused_at is None
+    await telling.close()
+
+
+def test_the_standing_of_many_is_asked_at_once(kept):
+    for n in range(1, 4):
+        kept.add(subscription(id=f"s{n}", name=f"platform {n}"))
+    outbox = kept.outbox()
+    for n, due_s in ((1, 30), (2, 10), (3, 20)):
+        outbox.put(Outgoing(f"e{n}", "s1", f"c{n}", b'{"type":"t"}'), at=START)
+        outbox.retry(Outgoing(f"e{n}", "s1", f"c{n}", b""), at_next=START + timedelta(seconds=due_s), reason=f"r{n}")
+    outbox.put(Outgoing("e1", "s2", "c1", b'{"type":"t"}'), at=START)
+    outbox.bury(Outgoing("e1", "s2", "c1", b""), "answered 422")
+    next_at = START + timedelta(seconds=10)
+    assert kept.standings(["s1", "s2", "s3"]) == {
+        "s1": Standing(waiting=3, dead=0, waiting_since=START, next_attempt_at=next_at, reason="r2"),
+        "s2": Standing(dead=1),
+        "s3": Standing(),
+    }
+    assert kept.standing("s2") == Standing(dead=1)
+    assert kept.standings([]) == {}
+
+
+async def test_two_who_judge_the_same_at_once_put_it_once(kept, bus, clock):
+    kept.add(subscription())
+    log(bus, *(case(n) for n in range(1, 400)))
+    rounds = threading.Barrier(2)
+
+    def judge():
+        telling = Telling(kept, bus, clock=clock, keys=None, terms=Terms(most_waiting=9999))
+        rounds.wait()
+        while telling.take_in():
+            """There is more of it."""
+
+    await asyncio.gather(asyncio.to_thread(judge), asyncio.to_thread(judge))
+    told = [each.event for each in kept.deliveries("s1", limit=999)]
+    assert told == [event(case(n)).id for n in range(399, 0, -1)]

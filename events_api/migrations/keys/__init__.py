@@ -1,0 +1,1 @@
+"""The tables of keys and sessions through their versions."""
