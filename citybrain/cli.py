@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -92,7 +93,9 @@ def _role(given: argparse.Namespace) -> int:
     city.data.make()
     city.export()
     if given.command == "ingest":
-        roles.run_ingest(given.config, city, workers=given.workers)
+        from citybrain.ingesting import run_ingest
+
+        run_ingest(given.config, city, workers=given.workers, member=given.member)
     elif given.command == "pipeline":
         roles.run_pipeline(given.config, city, dispatch=given.dispatch)
     elif given.command == "sensors":
@@ -136,6 +139,12 @@ def _port(text: str) -> int:
     if not text.isdigit() or not 1 <= int(text) <= 65535:
         raise argparse.ArgumentTypeError(f"expected a port 1..65535, got {text!r}")
     return int(text)
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", text):
+        raise argparse.ArgumentTypeError(f"expected up to 63 letters, digits, '.', '_' or '-', got {text!r}")
+    return text
 
 
 def _reachable(text: str) -> str:
@@ -296,6 +305,9 @@ def _parser() -> argparse.ArgumentParser:
         each.add_argument("--dispatch", metavar="URL", help="the dispatch system that cases are posted to")
     for each in (up, ingest):
         each.add_argument("--workers", type=_count, metavar="N", help="worker processes (default: one a core)")
+    ingest.add_argument(
+        "--member", type=_name, metavar="NAME", help="with --bus: the name that it keeps over restarts, unlike all others"
+    )
     for each in (up, api):
         address(each)
         each.add_argument(

@@ -12,8 +12,8 @@ import logging
 import os
 import pickle
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -180,6 +180,19 @@ async def follow(watching: Watching, adopt: Callable[[Configuration], Awaitable[
         with suppress(TimeoutError):
             async with asyncio.timeout(EVERY_S):
                 await stop.wait()
+
+
+@asynccontextmanager
+async def following(
+    watching: Watching, adopt: Callable[[Configuration], Awaitable[None]], stop: asyncio.Event
+) -> AsyncIterator[None]:
+    """While a role works, each new configuration is handed to `adopt`."""
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(follow(watching, adopt, stop))
+        try:
+            yield
+        finally:
+            task.cancel()
 
 
 async def adopted_by(role: str, revision: str, *, hot: HotStore, at_most: timedelta) -> bool:
