@@ -22,6 +22,10 @@ from ingest.budget import Capacity, Costs, Load
 ATTENTION_SHARE = 1 / 3
 """What looking closely may take while others wait: it makes them late by half as much again, and by no more."""
 
+SPREAD = 4.0
+"""How many times further apart close looks come, at most, while others are late: one camera that is looked at four times a
+second takes as much as eight that are looked at each 2 s, and a question that is asked each second is settled in time, too."""
+
 JITTER = 1 / 4
 """Share of `every` by which a keyframe may be late and the next one still be due as if it had come in time; and by which one
 that waited for its time draws the next look nearer."""
@@ -221,7 +225,7 @@ class Sampler:
     def load(self, now: float) -> Load:
         """What the cameras that give pictures ask for, beside what this worker has. Costs a step for each camera."""
         demand = attention = unhurried = 0.0
-        attended = 0
+        attended, spread = 0, self._spread(now)
         for camera, each in self._cameras.items():
             if each.heard is None:
                 continue
@@ -229,7 +233,7 @@ class Sampler:
             unhurried += self._demand(camera, each, now, apart=each.patience)
             if each.attended and each.closer_until > now:
                 attended += 1
-                attention += self._costs.of(camera, closer=True) / each.closer_every
+                attention += self._costs.of(camera, closer=True) / (each.closer_every * spread)
         capacity = self._capacity.share
         left = capacity - min(attention, capacity * ATTENTION_SHARE)
         return Load(demand, attention, capacity, unhurried / left, len(self._cameras), attended)
@@ -276,7 +280,7 @@ class Sampler:
             each.anchor = max(due, came)
         else:
             each.anchor = due - min(max(0.0, due - came), each.every * JITTER)
-        each.closer, each.closer_due = each.attended, now + each.closer_every
+        each.closer, each.closer_due = each.attended, now + each.closer_every * self._spread(now)
         each.charged_to = by_attention
         each.charged = _charge(self._costs.of(camera, closer=each.closer), by_attention=by_attention)
         self._clocks[by_attention] += each.charged
@@ -304,6 +308,11 @@ class Sampler:
             if since + every <= now and (now - since) / patience > most:
                 found, most = heap, (now - since) / patience
         return found
+
+    def _spread(self, now: float) -> float:
+        """How much further apart close looks come: by the factor by which the others are late."""
+        late = max(((now - heap[0][0]) / patience for (_, patience), heap in self._heads()), default=0.0)
+        return min(SPREAD, max(1.0, late))
 
     def _heads(self) -> list[tuple[tuple[float, float], list[Entry]]]:
         """The classes in which somebody waits, each with an entry that holds on top."""

@@ -89,7 +89,17 @@ def test_a_question_is_looked_at_closely_however_many_cameras_wait(overload):
     began = street.now
     street.attend(["fire7"], every=0.25, lasts=10.0)
     street.run(9.0)
-    assert street.longest_gap("fire7", since=began) <= 0.25 + 2 * LONGEST_BATCH
+    assert street.longest_gap("fire7", since=began) <= 0.25 * overload * 1.1 + 2 * LONGEST_BATCH
+
+
+@pytest.mark.parametrize(("overload", "apart"), [(0.9, 0.25), (2.0, 0.5), (8.0, 1.0)])
+def test_close_looks_come_further_apart_while_the_others_are_late_and_at_most_a_second(overload, apart):
+    street = Street(city(overload))
+    street.run(25 * overload)
+    before = Counter({"fire7": len(street.looks["fire7"])})
+    street.attend(["fire7"], every=0.25, lasts=41.0)
+    street.run(40.0)
+    assert len(street.looks["fire7"]) - before["fire7"] == pytest.approx(40.0 / apart, rel=0.15)
 
 
 def test_more_questions_than_there_is_time_for_are_looked_at_evenly():
