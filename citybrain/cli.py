@@ -237,6 +237,18 @@ def _add_database(to: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_record(record: argparse.ArgumentParser, data: Callable[..., None]) -> None:
+    record.add_argument("--config", type=Path, metavar="DIR", help="configuration folder, for a video")
+    data(record, required=False)
+    record.add_argument(
+        "--bus", metavar="kafka://HOST:PORT", help="the log of a city of many machines (else $CITYBRAIN_BUS)"
+    )
+    record.add_argument("--camera", metavar="ID", help="whose view; all cameras of a city's log when left out")
+    record.add_argument("--start", type=_instant, metavar="ISO", help="when the video began, or from when in the log")
+    record.add_argument("--end", type=_instant, metavar="ISO", help="until when in the log")
+    record.add_argument("video", nargs="?", type=Path, metavar="VIDEO", help="a video, or a folder of pictures")
+
+
 def _add_topics(topics: argparse.ArgumentParser) -> None:
     topics.add_argument("action", choices=("create",), help="make what is missing, and say of each what was done")
     topics.add_argument("--bus", metavar="kafka://HOST:PORT", help="where (else $CITYBRAIN_BUS)")
@@ -306,7 +318,10 @@ def _parser() -> argparse.ArgumentParser:
     for each in (up, ingest):
         each.add_argument("--workers", type=_count, metavar="N", help="worker processes (default: one a core)")
     ingest.add_argument(
-        "--member", type=_name, metavar="NAME", help="with --bus: the name that it keeps over restarts, unlike all others"
+        "--member",
+        type=_name,
+        metavar="NAME",
+        help="with --bus: the name that it keeps over restarts, unlike all others",
     )
     for each in (up, api):
         address(each)
@@ -335,13 +350,14 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--state", type=Path, metavar="FILE", help="go on from this snapshot, and leave one there")
     replay.add_argument("video", nargs="?", type=Path, metavar="VIDEO", help="a video, or a folder of pictures")
 
-    record = command("record", _lazily("record"), "what cameras saw, as JSON lines: from a video, or from a city's log")
-    record.add_argument("--config", type=Path, metavar="DIR", help="configuration folder, for a video")
-    data(record, required=False)
-    record.add_argument("--camera", metavar="ID", help="whose view; with --data all cameras when left out")
-    record.add_argument("--start", type=_instant, metavar="ISO", help="when the video began, or from when in the log")
-    record.add_argument("--end", type=_instant, metavar="ISO", help="until when in the log")
-    record.add_argument("video", nargs="?", type=Path, metavar="VIDEO", help="a video, or a folder of pictures")
+    _add_record(
+        command("record", _lazily("record"), "what cameras saw, as JSON lines: from a video, or from a city's log"),
+        data,
+    )
+    alive = command("alive", _lazily("alive", "citybrain.commands_alive"), "whether a process of this machine has reported lately; 1 when not")
+    alive.add_argument("role", choices=("ingest", "pipeline", "sensors"))
+    data(alive)
+    alive.add_argument("--hot", metavar="redis://HOST:PORT", help="where it reports (else $CITYBRAIN_HOT)")
 
     _add_topics(command("topics", _lazily("topics"), "the topics of a bus that many machines share"))
 

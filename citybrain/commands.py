@@ -102,17 +102,20 @@ def replay(given: argparse.Namespace) -> int:
 
 def record(given: argparse.Namespace) -> int:
     """Detections as JSON lines."""
-    if (given.video is None) == (given.data is None):
-        raise UsageError("record: name either a VIDEO with --config and --camera, or a city's --data")
+    if sum(each is not None for each in (given.video, given.data, given.bus)) > 1:
+        raise UsageError("record: name one of a VIDEO with --config and --camera, a city's --data, or its --bus")
     if given.video is not None:
         if given.config is None or given.camera is None:
             raise UsageError("record: a video needs --config and --camera")
         configuration = assembly.load(given.config)
         start = given.start or _EPOCH
         lines = recordings.from_video(configuration, given.camera, given.video, start=start)
-    else:
+    elif given.data is not None:
         database = DataFolder(given.data).database
         lines = recordings.from_log(database, camera=given.camera, start=given.start, end=given.end)
+    else:
+        bus = _bus(given.bus, otherwise="name a VIDEO with --config and --camera, a city's --data, or its --bus")
+        lines = recordings.from_bus(bus, camera=given.camera, start=given.start, end=given.end)
     for line in lines:
         _line(line)
     return DONE
@@ -120,16 +123,16 @@ def record(given: argparse.Namespace) -> int:
 
 def topics(given: argparse.Namespace) -> int:
     """The topics of a bus made, as far as they are missing: a line for each."""
-    address = KafkaAddress.parse(_bus(given.bus))
+    address = KafkaAddress.parse(_bus(given.bus, otherwise="topics: name the --bus"))
     for line in bus_topics.create(address, bus_topics.layout(given.partitions), replicas=given.replicas):
         print(line)
     return DONE
 
 
-def _bus(option: str | None) -> str:
+def _bus(option: str | None, *, otherwise: str) -> str:
     found = option or os.environ.get(VARIABLES["bus"])
     if not found:
-        raise UsageError(f"--bus: expected kafka://host:port, here or in ${VARIABLES['bus']}")
+        raise UsageError(f"{otherwise} kafka://host:port, here or in ${VARIABLES['bus']}")
     return found
 
 

@@ -7,6 +7,8 @@ from datetime import datetime
 from pathlib import Path
 
 from citybrain.assembly import Configuration
+from citybrain.bus.address import KafkaAddress
+from citybrain.bus.history import Stretch, read_stretch
 from citybrain.bus.local import LocalBus
 from citybrain.domain.case import CaseEvent
 from citybrain.errors import Unreadable, UsageError
@@ -45,15 +47,29 @@ def from_log(database: Path, *, camera: str | None, start: datetime | None, end:
     try:
         while messages := bus.read((DETECTIONS,), after=after, limit=_PAGE):
             after = messages[-1].offset
-            for message in messages:
-                seen = read_detections(message.value)
-                if camera not in (None, seen.camera):
-                    continue
-                if (start and seen.captured_at < start) or (end and seen.captured_at >= end):
-                    continue
-                yield message.value
+            yield from _asked_for((message.value for message in messages), camera=camera, start=start, end=end)
     finally:
         bus.close()
+
+
+def from_bus(url: str, *, camera: str | None, start: datetime | None, end: datetime | None) -> Iterator[bytes]:
+    """What a city of many machines still holds, all parts of it in order of time. Raises UsageError for an address that is none,
+    BusAway when no broker answers."""
+    stretch = Stretch(DETECTIONS, since=start, until=end, key=camera)
+    values = (message.value for message in read_stretch(KafkaAddress.parse(url), stretch))
+    yield from _asked_for(values, camera=camera, start=start, end=end)
+
+
+def _asked_for(
+    values: Iterable[bytes], *, camera: str | None, start: datetime | None, end: datetime | None
+) -> Iterator[bytes]:
+    for value in values:
+        seen = read_detections(value)
+        if camera not in (None, seen.camera):
+            continue
+        if (start and seen.captured_at < start) or (end and seen.captured_at >= end):
+            continue
+        yield value
 
 
 def from_file(path: Path) -> Iterator[bytes]:

@@ -17,11 +17,14 @@ from pathlib import Path
 from typing import Literal
 
 from citybrain.assembly import Configuration
+from citybrain.bus.address import KafkaAddress
+from citybrain.bus.history import Stretch, read_stretch
 from citybrain.bus.local import LocalBus
 from citybrain.clock import Clock
 from citybrain.domain.camera import Camera, Zone
 from citybrain.domain.case import Case, CaseEventType
 from citybrain.domain.geometry import Box, Polygon
+from citybrain.errors import BusAway
 from citybrain.wire import DETECTIONS
 from events_api.drawing import Busy, DrawnZone, Faulty, Rehearsed, RehearsedCase, TooLong
 from ingest.worker_port import die_with_parent
@@ -40,7 +43,7 @@ _PAGE = 1000
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    database: Path
+    log: Path | KafkaAddress
     present: City
     drawn: City
     camera: str
@@ -50,17 +53,17 @@ class _Task:
 
 
 class LogRehearsal:
-    """The Rehearsal of one machine. `current` is the configuration in force."""
+    """The Rehearsal by a log: the database of one machine, or the Kafka of many. `current` is the configuration in force."""
 
     def __init__(
         self,
-        database: Path,
+        log: Path | KafkaAddress,
         current: Callable[[], Configuration],
         *,
         clock: Clock,
         limit: timedelta = LIMIT,
     ) -> None:
-        self._database, self._current, self._clock, self._limit = database, current, clock, limit
+        self._log, self._current, self._clock, self._limit = log, current, clock, limit
         self._one = threading.Lock()
 
     def rehearse(self, camera: str, zones: Sequence[DrawnZone]) -> Rehearsed:
@@ -71,7 +74,7 @@ class LogRehearsal:
         until = self._clock.now()
         since = until - BACK
         task = _Task(
-            database=self._database,
+            log=self._log,
             present=replace(configuration.city, cameras={camera: view}),
             drawn=replace(configuration.city, cameras={camera: _redrawn(view, zones)}),
             camera=camera,
@@ -98,7 +101,9 @@ class LogRehearsal:
         except subprocess.TimeoutExpired:
             seconds = round(self._limit.total_seconds())
             raise TooLong(f"the last hour could not be judged within {seconds} s: the machine is busy") from None
-        found: Rehearsed = pickle.loads(done.stdout)  # noqa: S301  # our own process
+        found: Rehearsed | BusAway = pickle.loads(done.stdout)  # noqa: S301  # our own process
+        if isinstance(found, BusAway):
+            raise found
         return found
 
 
@@ -107,7 +112,7 @@ def rehearsed(task: _Task) -> Rehearsed:
     runners = [Replay(Pipeline(city)) for city in (task.present, task.drawn)]
     told: tuple[list[Case], list[Case]] = ([], [])
     looks = 0
-    for value in looks_of(task.database, task.camera, since=task.first):
+    for value in _looks(task):
         looks += 1
         for runner, cases in zip(runners, told, strict=True):
             cases += [
@@ -117,6 +122,12 @@ def rehearsed(task: _Task) -> Rehearsed:
             ]
     holds = {id: scene.file.hold for id, scene in task.drawn.scenes.items()}
     return Rehearsed(task.since, task.until, looks, compared(*told, holds=holds))
+
+
+def _looks(task: _Task) -> Iterator[bytes]:
+    if isinstance(task.log, Path):
+        return looks_of(task.log, task.camera, since=task.first)
+    return looks_on_bus(task.log, task.camera, since=task.first)
 
 
 def compared(present: Sequence[Case], drawn: Sequence[Case], *, holds: dict[str, timedelta]) -> list[RehearsedCase]:
@@ -148,6 +159,13 @@ def looks_of(database: Path, camera: str, *, since: datetime) -> Iterator[bytes]
                 yield bytes(value)
     finally:
         connection.close()
+
+
+def looks_on_bus(address: KafkaAddress, camera: str, *, since: datetime) -> Iterator[bytes]:
+    """The same, of a city of many machines: one camera's looks lie in one part of it. Raises BusAway."""
+    for message in read_stretch(address, Stretch(DETECTIONS, since=since, key=camera)):
+        if message.logged_at >= since:
+            yield message.value
 
 
 def _last_before(connection: sqlite3.Connection, since: datetime) -> int:
@@ -195,7 +213,12 @@ def main() -> None:
     """One rehearsal: the task is pickled on stdin, what came of it on stdout."""
     die_with_parent()
     task: _Task = pickle.loads(sys.stdin.buffer.read())  # noqa: S301  # our own parent's
-    sys.stdout.buffer.write(pickle.dumps(rehearsed(task), protocol=pickle.HIGHEST_PROTOCOL))
+    answer: Rehearsed | BusAway
+    try:
+        answer = rehearsed(task)
+    except BusAway as error:
+        answer = error
+    sys.stdout.buffer.write(pickle.dumps(answer, protocol=pickle.HIGHEST_PROTOCOL))
 
 
 if __name__ == "__main__":

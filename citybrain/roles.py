@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from citybrain import reading
 from citybrain.assembly import Configuration
+from citybrain.bus.address import KafkaAddress
 from citybrain.bus.local import connect
 from citybrain.clock import Clock, SystemClock
 from citybrain.database import Database
@@ -31,6 +32,7 @@ from citybrain.watching import Watching, follow_beside, following
 from citybrain.zone_files import ConfiguredZones
 from events_api.app import create_app
 from events_api.audit import AuditTrail
+from events_api.dead_letters import LoggedDeadLetters
 from events_api.personal import Reporters
 from events_api.ports import DeadLetter
 from events_api.registry import Registry
@@ -78,12 +80,13 @@ def run_pipeline(config: Path, city: Deployment, *, dispatch: str | None) -> Non
 def run_api(config: Path, city: Deployment, *, host: str, port: int, webhooks_to: Sequence[str] = ()) -> None:
     """The events API and the wall, until told to stop. `webhooks_to`: where subscribers' URLs may lead beside public addresses."""
     clock, hot, data = SystemClock(), city.open_hot(), city.data
+    bus, log_of_looks = city.open_bus(), data.database if city.bus is None else KafkaAddress.parse(city.bus)
     watching = Watching(config, role="api", clock=clock, hot=hot, accepted=data.accepted, read=reading.apart)
     shared = city.open_database(role="api")
     # Whoever tells subscribers waits for no disk: what a power cut takes is judged and told again.
     telling = city.open_database(role="api, telling", durable=False) or Database.file(data.subscriptions, durable=False)
     app = create_app(
-        bus=city.open_bus(),
+        bus=bus,
         store=open_cases(shared, data.view),
         subscriptions=Subscriptions(shared or Database.file(data.subscriptions), clock=clock, telling=telling),
         shares=None if shared is None else SqlShares(telling, clock=clock),
@@ -94,11 +97,13 @@ def run_api(config: Path, city: Deployment, *, host: str, port: int, webhooks_to
         scenes=watching.current.scene_infos(),
         keys=open_keys(shared, data.keys, clock=clock),
         clock=clock,
-        dead_letters=OutboxDeadLetters(data.database, clock),
+        dead_letters=OutboxDeadLetters(data.database, clock)
+        if city.bus is None
+        else LoggedDeadLetters(bus, clock=clock),
         dispatch_secret=data.dispatch_secret(),
         map_file=MapFile(config),
         zone_files=ConfiguredZones(config, before=data.zones_before, clock=clock),
-        rehearsal=LogRehearsal(data.database, lambda: watching.current, clock=clock),
+        rehearsal=LogRehearsal(log_of_looks, lambda: watching.current, clock=clock),
         reporters=Reporters(shared or Database.file(data.reporters)),
         trail=AuditTrail(shared or Database.file(data.audit), clock=clock),
         signer=data.signer(),
