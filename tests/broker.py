@@ -51,6 +51,9 @@ class Broker:
     def freeze(self) -> None:
         """From now on it takes connections and answers nothing, as one that hangs or is cut off."""
         self._process.send_signal(signal.SIGSTOP)
+        threads = Path(f"/proc/{self._process.pid}/task")
+        while any((each / "stat").read_text().rpartition(")")[2].split()[0] != "T" for each in threads.iterdir()):
+            time.sleep(0.001)  # a signal takes its time to reach every thread
 
     def thaw(self) -> None:
         self._process.send_signal(signal.SIGCONT)

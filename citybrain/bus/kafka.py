@@ -74,6 +74,7 @@ class KafkaBus:
             from aiokafka.errors import KafkaError
         except ImportError:
             raise needs_package(address) from None
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it says each second what is said once here
         self._kafka, self._errors = aiokafka, (KafkaError, OSError, TimeoutError)
         self._address, self._clock = address, clock or SystemClock()
         self._client = address.client()
