@@ -28,7 +28,7 @@ def pictured(look: Detections) -> Detections:
     return replace(look, evidence=f"{look.camera}/{look.captured_at:%H%M%S.%f}.jpg")
 
 
-def eventful(day: Sequence[Detections], town: City, random: Random, *, often: float = 0.1) -> Log:
+def eventful(day: Sequence[Detections], town: City, random: Random, *, often: float = 0.1, tick_each: int = 10) -> Log:
     """The log of a day in which somebody says something after each tenth look; some of it is refused, some said twice."""
     runner, log = Replay(Pipeline(town)), Log()
     cases: dict[str, Case] = {}
@@ -39,7 +39,7 @@ def eventful(day: Sequence[Detections], town: City, random: Random, *, often: fl
 
     for n, look in enumerate(day):
         put(DETECTIONS, write_detections(pictured(look)))
-        if n % 10 == 0:
+        if n % tick_each == 0:
             put(COMMANDS, write_command(Tick(f"tick-{n}", look.captured_at)))
         if cases and random.random() < often:
             command = write_command(_said(list(cases.values()), look.captured_at, n, random))

@@ -27,7 +27,7 @@ from pipeline.flow import Pipeline
 from pipeline.runners.figures import Sums
 from pipeline.runners.kafka.app import Tuning, create_app
 from pipeline.runners.kafka.camera_lane import CameraLane
-from pipeline.runners.kafka.claims import Claims, Sealer
+from pipeline.runners.kafka.claims import Claiming, Claims
 from pipeline.runners.kafka.held import Held, Holding
 from pipeline.runners.kafka.lanes import Cut, Lane
 from pipeline.runners.kafka.locality_lane import LocalityLane
@@ -44,7 +44,10 @@ _AT_ONCE = 200  # states summed before the others have their turn
 
 
 class KafkaWorker:
-    """One process of the pipeline. `name` tells it from the others; `data` is its own folder, which may be lost."""
+    """One process of the pipeline. `name` tells it from the others; `data` is its own folder, which may be lost.
+
+    `evidence` is swept by whoever has the switch, after `keep_evidence`; `claims` keep and seal what cases show.
+    """
 
     def __init__(
         self,
@@ -55,7 +58,7 @@ class KafkaWorker:
         data: Path,
         notifiers: Mapping[str, Notifier],
         evidence: EvidenceStore | None = None,
-        sealer: Sealer | None = None,
+        claims: Claims | None = None,
         hot: HotStore | None = None,
         tuning: Tuning | None = None,
         keep_evidence: timedelta = timedelta(hours=6),
@@ -64,7 +67,7 @@ class KafkaWorker:
         self._address, self._pipeline, self._clock = address, pipeline, clock
         self._endpoints, self._notifiers = tuple(notifiers), notifiers
         self._data, self._name, self._tuning = data, name, tuning or Tuning()
-        self._claims = Claims(evidence, sealer)
+        self._claiming = Claiming(claims)
         self._holding = Holding(address)
         self._watchdog = Watchdog(clock=clock, stuck_after=self._tuning.stuck_after, die=self._die)
         self._timekeeping = Timekeeping(
@@ -78,6 +81,7 @@ class KafkaWorker:
             hot=hot,
             evidence=evidence,
             keep_evidence=keep_evidence,
+            claiming=self._claiming,
         )
         self._sending: set[asyncio.Task[None]] = set()
         self._counts = {"applied": 0, "rebalances": 0, "looks_expired": 0, "put_back": 0}
@@ -153,6 +157,7 @@ class KafkaWorker:
             "held": held_back,
             "done": done,
             **self._posting.figures(),
+            "claims_owed": self._claiming.owed,
         }
 
     # -- messages in --------------------------------------------------------------------------------------------------
@@ -249,7 +254,7 @@ class KafkaWorker:
         await asyncio.gather(*[table.write(held.partition, key, value) for key, value in cut.records.items()])
 
     async def _tell(self, cut: Cut) -> None:
-        await asyncio.gather(*(self._claims.claim(each.body) for each in cut.owed if each.topic == CASE_EVENTS))
+        await asyncio.gather(*(self._claiming.claim(each.body) for each in cut.owed if each.topic == CASE_EVENTS))
         sent = [await self._send(each.topic, each.key, each.body, partition=each.partition) for each in cut.owed]
         await asyncio.gather(*sent)
 
