@@ -174,4 +174,5 @@ class SqlShares:
                 )
             )
         row = self._database.insert(_told_by).values(subscription=subscription, replica=self.replica)
-        return db.execute(row.on_conflict_do_nothing()).rowcount == 1
+        taken = row.on_conflict_do_nothing().returning(_told_by.c.subscription)
+        return db.scalar(taken) is not None

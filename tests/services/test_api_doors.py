@@ -13,11 +13,9 @@ from starlette.routing import BaseRoute
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from citybrain.clock import ManualClock
 from citybrain.errors import UsageError
-from events_api.security import SESSION_LASTS, Actor, Role
-from events_api.store.key_file import FileKeys
-from tests.services.api_city import START, City, case, serving
+from events_api.security import Role
+from tests.services.api_city import City, case, serving
 
 UNIT = "traffic police"
 ACT = f"/v1/cases/{case(1).id}/actions"
@@ -288,77 +286,3 @@ def test_an_address_that_others_reach_needs_a_key_first(city):
         city.app(host="0.0.0.0")
     city.keys.add("first", Role.OPERATOR)
     city.app(host="0.0.0.0")
-
-
-# -- the keys themselves ----------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def keys(tmp_path):
-    return FileKeys(tmp_path / "keys.json", clock=ManualClock(START))
-
-
-def test_a_key_is_kept_as_its_hash_for_the_owner_of_the_file_alone(keys, tmp_path):
-    token = keys.add("desk", Role.PLATFORM)
-    written = tmp_path / "keys.json"
-    assert token not in written.read_text()
-    assert written.stat().st_mode & 0o777 == 0o600
-    assert keys.actor(token) == keys.actor(token)
-    assert keys.actor(token[:-1]) is None
-
-
-@pytest.mark.parametrize("name", ["", "Two Words", "../x", "a" * 64, "-x", "关上"])
-def test_a_key_needs_a_plain_name(keys, name):
-    with pytest.raises(UsageError, match="expected a key's name"):
-        keys.add(name, Role.VIEWER)
-
-
-def test_a_field_key_names_its_unit_and_no_other_key_does(keys):
-    for role, unit in ((Role.FIELD, None), (Role.FIELD, ""), (Role.OPERATOR, UNIT)):
-        with pytest.raises(UsageError, match="--unit"):
-            keys.add("li", role, unit=unit)
-    assert keys.actor(keys.add("li", Role.FIELD, unit=UNIT)) == Actor("li", Role.FIELD, UNIT)
-
-
-def test_a_name_is_given_once(keys):
-    keys.add("desk", Role.VIEWER)
-    with pytest.raises(UsageError, match="already"):
-        keys.add("desk", Role.ENGINEER)
-    assert [key.role for key in keys.all()] == [Role.VIEWER]
-    assert keys.revoke("desk")
-    assert not keys.revoke("desk")
-
-
-def test_another_process_sees_a_change_at_once(keys, tmp_path):
-    other = FileKeys(tmp_path / "keys.json", clock=ManualClock(START))
-    assert not other.any()
-    token = keys.add("desk", Role.VIEWER)
-    assert other.actor(token) is not None
-    keys.revoke("desk")
-    assert other.actor(token) is None
-
-
-def test_a_session_ends_after_its_hours_and_survives_a_restart(tmp_path):
-    clock = ManualClock(START)
-    keys = FileKeys(tmp_path / "keys.json", clock=clock)
-    actor = keys.actor(keys.add("li", Role.OPERATOR))
-    assert actor is not None
-    session = keys.open_session(actor)
-    assert session not in (tmp_path / "sessions.json").read_text()
-    assert FileKeys(tmp_path / "keys.json", clock=clock).session(session) == actor
-    clock.advance(SESSION_LASTS - timedelta(seconds=1))
-    assert keys.session(session) == actor
-    clock.advance(timedelta(seconds=2))
-    assert keys.session(session) is None
-
-
-def test_a_key_made_anew_under_an_old_name_opens_no_old_session(tmp_path):
-    clock = ManualClock(START)
-    keys = FileKeys(tmp_path / "keys.json", clock=clock)
-    actor = keys.actor(keys.add("li", Role.OPERATOR))
-    assert actor is not None
-    session = keys.open_session(actor)
-    keys.revoke("li")
-    clock.advance(timedelta(minutes=1))
-    keys.add("li", Role.ENGINEER)
-    assert keys.session(session) is None
