@@ -46,7 +46,31 @@ from citybrain.errors import DatabaseAway, UsageError
 
 log = logging.getLogger(__name__)
 
-TEXT = sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+
+class Words(sa.types.TypeDecorator[str]):
+    """Text that is ordered by its code points. What no database keeps is replaced, where it is written as where it is sought:
+    halves of characters, and the character zero."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[str]:
+        return postgresql.TEXT(collation="C") if dialect.name == "postgresql" else sa.Text()
+
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
+        if value is None:
+            return None
+        if "\x00" in value:
+            value = value.replace("\x00", "\ufffd")
+        if not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                return value.encode("utf-8", "replace").decode()
+        return value
+
+
+TEXT = Words()
 BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 HIGHEST = "\U0010ffff"
 """Behind every text with a prefix: `column >= prefix`, `column < prefix + HIGHEST` is what begins with it, by an index."""
@@ -103,7 +127,7 @@ class Database:
         self.address = _shown(url)
         """Without its password, for people."""
         self._password = url.password
-        self._engine = _postgres(url, role) if self.postgres else _sqlite(url, durable=durable)
+        self._engine = _postgres(url, role, durable=durable) if self.postgres else _sqlite(url, durable=durable)
         self._autocommit = (
             self._engine.execution_options(isolation_level="AUTOCOMMIT") if self.postgres else self._engine
         )
@@ -113,7 +137,7 @@ class Database:
     @classmethod
     def open(cls, url: str, *, durable: bool = True, role: str = "") -> Database:
         """By URL; what stands in a PostgreSQL URL's query (`?sslmode=verify-full`) goes to libpq. `role` is who asks, as the server
-        shows it. Raises UsageError for an address that is none, or when the driver is not installed."""
+        shows it. `durable` as for a file. Raises UsageError for an address that is none, or when the driver is not installed."""
         return cls(_url(url), durable=durable, role=role)
 
     @classmethod
@@ -214,8 +238,10 @@ def _shown(url: sa.URL) -> str:
     return url.set(query=query, drivername=scheme).render_as_string(hide_password=True)
 
 
-def _postgres(url: sa.URL, role: str) -> sa.Engine:
+def _postgres(url: sa.URL, role: str, *, durable: bool) -> sa.Engine:
     options = f"-c statement_timeout={_STATEMENT_S}s -c idle_in_transaction_session_timeout={_STATEMENT_S}s"
+    if not durable:
+        options += " -c synchronous_commit=off"
     # The server, too, asks whether we are alive: a transaction of a machine that vanished holds its locks no longer than this.
     options += " -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
     defaults = {
@@ -236,6 +262,7 @@ def _postgres(url: sa.URL, role: str) -> sa.Engine:
             max_overflow=_AT_MOST - _CONNECTIONS,
             pool_timeout=_CONNECT_S,
             pool_pre_ping=True,
+            pool_use_lifo=True,
             pool_recycle=1800,
             hide_parameters=True,  # they may be about people, and errors go to logs
         )
@@ -254,6 +281,7 @@ def _sqlite(url: sa.URL, *, durable: bool) -> sa.Engine:
         pool_size=_CONNECTIONS if url.database else 1,
         max_overflow=100 if url.database else 0,  # they cost little: no reader waits for another
         pool_timeout=_BUSY_S,
+        pool_use_lifo=True,  # the one used last has its pages in memory
         hide_parameters=True,
         # Connections go from hand to hand, one thread at a time has each; transactions begin where we say.
         connect_args={"check_same_thread": False, "isolation_level": None, "timeout": _BUSY_S},

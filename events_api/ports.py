@@ -149,19 +149,23 @@ class CaseStore(Protocol):
     """The API's own view of the cases, made from the log of case events and nothing else; losing it costs a rebuild.
 
     `apply` writes a batch and the cursor behind it in one transaction: after a crash both are there or neither is.
-    Applying an event again changes nothing. Safe to call from several threads.
+    Applying an event again changes nothing. Safe to call from several threads, and from several processes where the store is
+    theirs together: one batch is taken in at a time. Raises DatabaseAway while it cannot be asked.
     """
 
     def cursor(self) -> int:
         """The offset of the last message taken in, 0 at the beginning."""
         ...
 
-    def apply(self, batch: Sequence[LoggedEvent | SetAside], *, cursor: int) -> list[StoredEvent]:
-        """Take in a batch in order of offset, and return the events in it that were new."""
+    def apply(
+        self, batch: Sequence[LoggedEvent | SetAside], *, cursor: int, after: int | None = None
+    ) -> list[StoredEvent] | None:
+        """Take in a batch in order of offset, and return the events in it that were new. With `after` only while the view stands
+        there: None, and nothing is done, when another process was quicker."""
         ...
 
-    def reset(self) -> None:
-        """Forget everything: the log is another one."""
+    def reset(self, *, at: int | None = None) -> None:
+        """Forget everything: the log is another one. With `at` only while the view still stands there."""
         ...
 
     def case(self, id: str) -> Fields | None: ...

@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
-from citybrain.errors import BusAway
+from citybrain.errors import BusAway, DatabaseAway
 
 _log = logging.getLogger(__name__)
 
@@ -28,6 +28,7 @@ KINDS: Mapping[str, str] = {
     "bus-away": "No message broker answers, so what was asked may not be done; ask again, with the same Idempotency-Key.",
     "busy": "As much of this is being made for others as can be at once; try again in a moment.",
     "cursor-from-the-future": "The cursor is ahead of the last event: it belongs to another log. Start again from 0.",
+    "database-away": "The database does not answer; ask again in a moment, with the same Idempotency-Key.",
     "forbidden-address": "The URL leads, or its name resolves, to an address that is not public and not allowed.",
     "foreign-origin": "A page of another site tried to act here.",
     "idempotency-key-reused": "The Idempotency-Key was used for another action on the case.",
@@ -133,6 +134,12 @@ def install(app: FastAPI) -> None:
         _log.warning("%s could not be done: %s", request.url.path, error)  # it names the broker: not for the caller
         detail = "no message broker answers; the same request may be made again"
         return document(Problem(503, "bus-away", detail, headers={"Retry-After": "2"}), request.url.path)
+
+    @app.exception_handler(DatabaseAway)
+    async def _database_away(request: HTTPConnection, error: DatabaseAway) -> JSONResponse:
+        _log.warning("%s could not be answered: %s", request.url.path, error)
+        detail = "the database does not answer; the same request may be made again"
+        return document(Problem(503, "database-away", detail, headers={"Retry-After": "2"}), request.url.path)
 
     @app.exception_handler(Exception)
     async def _unforeseen(request: Request, error: Exception) -> JSONResponse:

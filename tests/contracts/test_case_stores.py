@@ -14,20 +14,42 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
 
+from citybrain.database import Database
 from citybrain.domain.case import CaseEvent, CaseEventType, CaseState, Light
 from citybrain.domain.command import Silence
-from citybrain.wire import case_fields, write_case_event
+from citybrain.errors import DatabaseAway
+from citybrain.wire import case_fields, read_case_event, write_case_event
 from events_api.ports import EventFilter, LoggedEvent, SetAside, Wanted
-from events_api.store.sqlite import SqliteCases
+from events_api.store.sql import SqlCases
+from events_api.store.tables import TABLES
 from tests.services.api_city import START, case, event, posted
 
 
-@pytest.fixture(params=[SqliteCases], ids=["sqlite"])
-def store(request, tmp_path):
-    opened = request.param(tmp_path / "view.db")
-    yield opened
-    opened.close()
+@pytest.fixture(params=["sqlite", "postgres"])
+def opened(request, tmp_path):
+    """Opens the same store once more, as another process would."""
+    made: list[SqlCases] = []
+    url = (
+        request.getfixturevalue("postgres").empty() if request.param == "postgres" else f"sqlite:///{tmp_path}/view.db"
+    )
+
+    def again() -> SqlCases:
+        made.append(SqlCases(Database.open(url)))
+        return made[-1]
+
+    again.url = url  # type: ignore[attr-defined]
+    yield again
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def store(opened):
+    return opened()
 
 
 def logged(cursor: int, told: CaseEvent) -> LoggedEvent:
@@ -238,11 +260,11 @@ def test_readers_on_other_threads_see_whole_batches_only(store):
 
 _WRITER = """
 import sys
-from pathlib import Path
-from events_api.store.sqlite import SqliteCases
+from citybrain.database import Database
+from events_api.store.sql import SqlCases
 from tests.contracts.test_case_stores import logged
 from tests.services.api_city import case, event
-store = SqliteCases(Path(sys.argv[1]))
+store = SqlCases(Database.open(sys.argv[1]))
 cursor = store.cursor()
 while True:
     batch = [logged(cursor + n, event(case(cursor + n))) for n in range(1, 8)]
@@ -252,45 +274,172 @@ while True:
 """
 
 
-def test_a_kill_in_the_middle_leaves_cases_and_cursor_agreeing(tmp_path):
-    path, chance = tmp_path / "view.db", random.Random(3)
-    root = Path(__file__).parents[2]
-    for _ in range(4):
-        command = [sys.executable, "-c", _WRITER, str(path)]
+def test_a_kill_in_the_middle_leaves_cases_and_cursor_agreeing(opened):
+    chance, root = random.Random(3), Path(__file__).parents[2]
+    for _ in range(3):
+        command = [sys.executable, "-c", _WRITER, opened.url]
         environment = {**os.environ, "PYTHONPATH": str(root)}
         with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=root, env=environment, text=True) as writer:
             assert writer.stdout is not None
             said = [int(writer.stdout.readline()) for _ in range(chance.randrange(2, 30))]
             writer.send_signal(signal.SIGKILL)
             rest = writer.stdout.read()
-        store = SqliteCases(path)
+        store = opened()
         cursor = store.cursor()
         assert cursor >= max([*said, *map(int, rest.split())])
         assert sum(store.counts().values()) == cursor
         assert len(store.events(after=0, limit=100_000)) == cursor
-        store.close()
+
+
+def test_a_batch_is_taken_in_by_whoever_is_first(store, opened):
+    other, batch = opened(), filed(case(1), case(2))
+    assert store.apply(batch, cursor=2, after=0) is not None
+    assert other.apply(batch, cursor=2, after=0) is None
+    assert other.cursor() == 2
+    new = other.apply([*batch, logged(3, event(case(3)))], cursor=3, after=2)
+    assert new is not None
+    assert [each.cursor for each in new] == [3]
+    other.reset(at=2)
+    assert store.cursor() == 3
+    other.reset(at=3)
+    assert store.cursor() == 0
+
+
+def test_many_that_project_the_same_log_take_in_each_event_once(opened):
+    log = [logged(n, event(case(n))) for n in range(1, 151)]
+    taken: list[int] = []
+
+    def follow(store: SqlCases) -> None:
+        chance = random.Random(id(store))
+        while (at := store.cursor()) < len(log):
+            end = min(at + chance.randrange(1, 12), len(log))
+            new = store.apply(log[at:end], cursor=end, after=at)
+            taken.extend(each.cursor for each in new or ())
+
+    replicas = [threading.Thread(target=follow, args=[opened()]) for _ in range(4)]
+    for each in replicas:
+        each.start()
+    for each in replicas:
+        each.join()
+    store = opened()
+    assert sorted(taken) == list(range(1, 151))
+    assert [each.cursor for each in store.events(after=0, limit=1000)] == list(range(1, 151))
+    assert store.counts() == {("illegal_parking", "filed"): 150}
+
+
+def test_a_batch_with_events_that_are_in_already_gives_the_new_ones_only(store):
+    first, second, third = filed(case(1), case(2), case(3))
+    store.apply([first], cursor=1)
+    new = store.apply([first, second, replace(first, cursor=4), replace(second, cursor=5), third], cursor=5)
+    assert [each.cursor for each in new or ()] == [2, 3]
+    assert [each.cursor for each in store.events(after=0, limit=10)] == [1, 2, 3]
+
+
+def test_what_no_database_can_hold_stops_nothing(store):
+    raw = write_case_event(event(case(1, note="NOTE"))).decode()
+    raw = raw.replace("NOTE", "a zero \\u0000 within")
+    odd = read_case_event(raw).case
+    store.apply([LoggedEvent(1, event(odd), raw)], cursor=1)
+    store.apply([SetAside(2, "not \x00 JSON", "{\x00\ud83d"), logged(3, event(case(2)))], cursor=3)
+    assert ids(store.cases(Wanted(words=("a zero",)), limit=5)) == [odd.id]
+    assert store.case(f"{odd.id}\x00") is None
+    assert store.case("\ud83d") is None
+    assert (
+        store.cases(Wanted(words=("\x00", "\ud83d"), scenes=("\x00",), cameras=("\x00",), grid_cell="\x00"), limit=5)
+        == []
+    )
+    assert store.events(after=0, limit=5, wanted=EventFilter(scenes=("\x00",), grid_cells=("\x00",))) == []
+    assert store.effects("\x00") == []
+    assert not store.has_evidence("\x00")
+    assert store.set_aside() == 1
+
+
+def test_the_tables_are_what_the_migrations_make(opened):
+    database = Database.open(opened.url)
+    opened()
+    with database.reading() as db:
+        context = MigrationContext.configure(db, opts={"compare_type": True, "target_metadata": TABLES})
+        faults = [each for each in compare_metadata(context, TABLES) if "cases_version" not in str(each)]
+        indexes = {each["name"] for table in TABLES.tables for each in sa.inspect(db).get_indexes(table)}
+    database.close()
+    assert faults == []
+    assert {each.name for table in TABLES.tables.values() for each in table.indexes} <= indexes
+
+
+@pytest.mark.parametrize(
+    ("sought", "index"),
+    [
+        ("SELECT body FROM cases ORDER BY filed_at DESC, id DESC LIMIT 50", "cases_newest"),
+        (
+            "SELECT body FROM cases WHERE (filed_at, id) < ('2026', 'x') ORDER BY filed_at DESC, id DESC LIMIT 50",
+            "cases_newest",
+        ),
+        ("SELECT cursor FROM case_events WHERE case_id = 'x' ORDER BY cursor", "case_events_of_case"),
+        ("SELECT 1 FROM case_evidence WHERE ref = 'x'", "case_evidence"),
+        (
+            "SELECT cursor FROM case_events WHERE cause >= 'a' AND cause < 'b' AND cause IS NOT NULL",
+            "case_events_by_cause",
+        ),
+    ],
+)
+def test_what_is_asked_for_all_day_is_found_by_an_index(store, opened, sought, index):
+    store.apply([logged(n, event(case(n, at=START + timedelta(seconds=n)))) for n in range(1, 2001)], cursor=2000)
+    database = Database.open(opened.url)
+    with database.writing() as db:
+        db.exec_driver_sql("ANALYZE")
+        explained = db.exec_driver_sql(f"EXPLAIN {'' if database.postgres else 'QUERY PLAN '}{sought}")
+        plan = "\n".join(str(row) for row in explained)
+    database.close()
+    assert index in plan, plan
 
 
 def test_a_damaged_view_is_made_anew(tmp_path):
     path = tmp_path / "view.db"
     path.write_bytes(b"this is no database" * 500)
-    store = SqliteCases(path)
+    store = SqlCases.file(path)
     assert store.cursor() == 0
     store.apply(filed(case(1)), cursor=1)
     store.close()
 
 
-def test_a_view_of_another_version_is_made_anew(tmp_path):
+@pytest.mark.parametrize(
+    "made_by",
+    [
+        "UPDATE cases_version SET version_num = '9999'",
+        "DROP TABLE cases_version",  # as programs before versions left it: tables, and no word of them
+        "DROP TABLE cases_read_to",
+        "DELETE FROM cases_read_to",
+    ],
+)
+def test_a_view_that_another_program_made_is_made_anew(tmp_path, made_by):
     path = tmp_path / "view.db"
-    store = SqliteCases(path)
+    store = SqlCases.file(path)
     store.apply(filed(case(1)), cursor=1)
     store.close()
     with sqlite3.connect(path) as other:
-        other.execute("PRAGMA user_version = 99")
+        other.execute(made_by)
     other.close()
-    again = SqliteCases(path)
-    assert again.cursor() == 0
+    again = SqlCases.file(path)
+    assert (again.cursor(), again.counts()) == (0, {})
+    again.apply(filed(case(1)), cursor=1)
     again.close()
+    kept = SqlCases.file(path)
+    assert kept.cursor() == 1
+    kept.close()
+
+
+def test_a_view_that_somebody_holds_is_waited_for_and_not_thrown_away(tmp_path, monkeypatch):
+    monkeypatch.setattr("citybrain.database._BUSY_S", 0.1)
+    path = tmp_path / "view.db"
+    SqlCases.file(path).close()
+    with sqlite3.connect(path, isolation_level=None) as other:
+        other.execute("PRAGMA journal_mode = DELETE")
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(DatabaseAway, match="locked"):
+            SqlCases.file(path)
+        other.execute("ROLLBACK")
+    other.close()
+    assert path.exists()
 
 
 def test_open_cases_are_counted_by_cell_and_light(store):

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from citybrain.database import Database
 from citybrain.ports import Message
 from citybrain.wire import CASE_EVENTS, write_case_event
 from events_api.feed import Feed, Noticing
 from events_api.ports import EVERYTHING, EventFilter, StoredEvent
 from events_api.projector import Projector
-from events_api.store.sqlite import SqliteCases
+from events_api.store.sql import SqlCases
 from tests.services.api_city import START, case, event
 
 
@@ -60,7 +61,7 @@ def told(n: int) -> bytes:
 
 @pytest.fixture
 def store(tmp_path):
-    opened = SqliteCases(tmp_path / "view.db")
+    opened = SqlCases.file(tmp_path / "view.db")
     yield opened
     opened.close()
 
@@ -136,11 +137,11 @@ def stored(
     return StoredEvent(cursor, type, scene, f"case-{cursor}", None, "{}", severity, grid_cell)
 
 
-class ListedView(SqliteCases):
+class ListedView(SqlCases):
     """A view whose events lie in a list, as if any replica had written them."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path)
+        super().__init__(Database.file(path))
         self.listed: list[StoredEvent] = []
         self.end, self.asked = 0, 0
 
