@@ -27,7 +27,7 @@ COPY configs configs
 RUN python -m pip install --no-deps --no-build-isolation --editable . \
     && python -m compileall -q citybrain ingest detectors pipeline events_api bench \
     && useradd --system --uid 10001 --no-create-home --home-dir /data citybrain \
-    && install --directory --owner=citybrain --group=citybrain /data
+    && install --directory --owner=citybrain --group=citybrain /data /data/pipeline
 
 USER citybrain
 VOLUME /data

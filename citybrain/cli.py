@@ -97,7 +97,7 @@ def _role(given: argparse.Namespace) -> int:
 
         run_ingest(given.config, city, workers=given.workers, member=given.member)
     elif given.command == "pipeline":
-        roles.run_pipeline(given.config, city, dispatch=given.dispatch)
+        roles.run_pipeline(given.config, city, dispatch=given.dispatch, member=given.member)
     elif given.command == "sensors":
         from citybrain.sensing import run_sensors
 
@@ -317,12 +317,9 @@ def _parser() -> argparse.ArgumentParser:
         each.add_argument("--dispatch", metavar="URL", help="the dispatch system that cases are posted to")
     for each in (up, ingest):
         each.add_argument("--workers", type=_count, metavar="N", help="worker processes (default: one a core)")
-    ingest.add_argument(
-        "--member",
-        type=_name,
-        metavar="NAME",
-        help="with --bus: the name that it keeps over restarts, unlike all others",
-    )
+    kept_name = "with --bus: the name that it keeps over restarts, unlike all others"
+    ingest.add_argument("--member", type=_name, metavar="NAME", help=kept_name)
+    pipeline.add_argument("--member", type=_name, metavar="NAME", help=kept_name)
     for each in (up, api):
         address(each)
         each.add_argument(
@@ -354,7 +351,11 @@ def _parser() -> argparse.ArgumentParser:
         command("record", _lazily("record"), "what cameras saw, as JSON lines: from a video, or from a city's log"),
         data,
     )
-    alive = command("alive", _lazily("alive", "citybrain.commands_alive"), "whether a process of this machine has reported lately; 1 when not")
+    alive = command(
+        "alive",
+        _lazily("alive", "citybrain.commands_alive"),
+        "whether a process of this machine has reported lately; 1 when not",
+    )
     alive.add_argument("role", choices=("ingest", "pipeline", "sensors"))
     data(alive)
     alive.add_argument("--hot", metavar="redis://HOST:PORT", help="where it reports (else $CITYBRAIN_HOT)")
