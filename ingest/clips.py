@@ -201,7 +201,7 @@ class Clips:
                 clip=evidence,
                 at=self._clock.now(),
             )
-            self._bus.publish(COMMANDS, began.locality, write_command(command))
+            self._bus.offer(COMMANDS, began.locality, write_command(command))  # a broker that is away holds up no clip
 
 
 def following(taken: list[Unit], footage: tuple[Unit, ...]) -> tuple[Unit, ...]:

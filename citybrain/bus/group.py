@@ -74,7 +74,7 @@ class Group:
         self._follows, self._clock = follows, clock
         self._assigned_s = 0.0
         self._unread: set[int] = set()
-        self._away_since_s: float | None = clock.monotonic()
+        self._away_since_s: float | None = None
         self._said, self._said_s = "", 0.0
         self.rounds = 0
 
@@ -85,6 +85,7 @@ class Group:
 
     async def run(self) -> None:
         """Until cancelled; then the others are told, and the partitions are theirs within a second or two."""
+        self._away_since_s = self._clock.monotonic()
         while True:
             try:
                 await self._take_part()

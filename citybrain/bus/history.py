@@ -65,7 +65,12 @@ async def _read(address: KafkaAddress, wanted: Stretch) -> AsyncGenerator[Messag
         from aiokafka.errors import KafkaError
     except ImportError:
         raise needs_package(address) from None
-    consumer = AIOKafkaConsumer(enable_auto_commit=False, fetch_max_wait_ms=_WAIT_MS, **address.client())
+    consumer = AIOKafkaConsumer(
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",  # what is removed while it is read is passed over
+        fetch_max_wait_ms=_WAIT_MS,
+        **address.client(),
+    )
     try:
         async with asyncio.timeout(_ANSWER_S):
             await consumer.start()

@@ -161,7 +161,10 @@ class KafkaBus:
             **self._client,
         )
         self._consumer = self._kafka.AIOKafkaConsumer(
-            enable_auto_commit=False, request_timeout_ms=_REQUEST_MS, **self._client
+            enable_auto_commit=False,
+            auto_offset_reset="none",  # a place that is not there any more is asked for anew, never guessed
+            request_timeout_ms=_REQUEST_MS,
+            **self._client,
         )
         said_at, said = -_SAY_AGAIN_S, ""
         for each in (self._producer, self._consumer):

@@ -19,7 +19,7 @@ from typing import Any
 from citybrain.clock import Clock, iso
 from citybrain.domain.case import Origin, Report
 from citybrain.domain.command import Reported
-from citybrain.errors import Unreadable
+from citybrain.errors import BusAway, Unreadable
 from citybrain.ports import Bus, HotStore
 from citybrain.wire import COMMANDS, dumps, read_command, write_command
 from ingest.backoff import Backoff
@@ -189,7 +189,11 @@ class Sensors:
     def tell_pending(self) -> None:
         """Put on the bus what is written down and was not told yet. Told twice is harmless: its id is the same."""
         for pending in self._book.pending():
-            self._bus.publish(COMMANDS, pending.key, pending.value)
+            try:
+                self._bus.publish(COMMANDS, pending.key, pending.value)
+            except BusAway as error:  # it stays written down
+                log.warning("nobody can be told of a sensor yet: %s", error)
+                return
             self._book.told(pending)
 
     def _of(self, topic: str) -> Iterator[tuple[Placed, str]]:

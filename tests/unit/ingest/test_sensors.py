@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from citybrain.bus.local import LocalBus
 from citybrain.clock import ManualClock, iso
 from citybrain.domain.command import Reported
-from citybrain.errors import Fault, Unreadable
+from citybrain.errors import BusAway, Fault, Unreadable
 from citybrain.hot.sqlite import SqliteHot
 from citybrain.wire import COMMANDS, read_command
 from ingest.sensors.book import Book
@@ -264,6 +264,20 @@ def test_a_crossing_that_was_written_down_and_not_told_is_told_after_a_restart(l
     assert listener.sensors._bus is good
     listener.hears(0.4)
     assert len(listener.told) == 1
+
+
+def test_while_nobody_takes_messages_a_crossing_waits_and_the_sensors_are_heard_on(listener):
+    class Away:
+        def publish(self, *_):
+            raise BusAway("kafka://127.0.0.1:1")
+
+    good, listener.sensors._bus = listener.sensors._bus, Away()
+    listener.hears(0.4)
+    listener.hears(0.0)
+    assert listener.told == []
+    listener.sensors._bus = good
+    listener.sensors.tell_pending()
+    assert [each.ended for each in listener.told] == [False, True]
 
 
 def test_a_reading_that_is_not_newer_than_the_last_is_none(tmp_path):
