@@ -41,11 +41,12 @@ def taken(city: Running) -> Taken:
             with suppress(OSError, ValueError, IndexError):  # it may have ended meanwhile
                 fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
                 cpu[role] += (int(fields[11]) + int(fields[12])) / _TICK
-                memory[role] += _pss(pid)
+                memory[role] += memory_of(pid)
     return Taken(SystemClock().monotonic(), cpu, memory)
 
 
-def _pss(pid: int) -> int:
+def memory_of(pid: int) -> int:
+    """Bytes of its own share of memory (PSS)."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1]) * 1024

@@ -1,0 +1,275 @@
+"""A thousand problems through a whole city while everything is killed and the desk fails: one problem, one case, told once.
+
+Every server and role is a process of its own on this machine; imagined cameras tell what ingest would, beside two real ones.
+`--only distributed | embedded` measures one of the two engines, `--minutes` says for how long there is trouble.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any
+
+import yaml
+
+from bench import chaos
+from bench.changelog import sums
+from bench.counting import Count, Log, count, differing, read_log
+from bench.distributed import QUICK, SCENE, City, Engine, city, imagined_cameras, until, write_config
+from bench.endtoend import percentile
+from bench.fleet import Part
+from bench.imagined import Class, Imagined, scheduled
+from bench.machine import machine
+from bench.running import FOOTAGE
+from bench.servers import free_port, listens
+from bench.teller import told
+from citybrain.bus.address import KafkaAddress
+from citybrain.clock import SystemClock, iso
+from citybrain.demo.city import CONFIG as DEMO
+from citybrain.demo.city import USER, DemoCity, Ports
+from citybrain.errors import Transient, UsageError
+from citybrain.ports import Bus
+from citybrain.supervisor import citybrain
+
+SEED = 20261122
+PROBLEMS = 1000
+_CAMERAS, _ZONES = 250, 4
+_LASTS = timedelta(minutes=2)
+_MINUTES = 20.0
+_FIRST = timedelta(seconds=15)
+_REAL = ("fire", "quiet")
+_FIRE = "fire_risk"
+_PASSWORD = "bench"  # noqa: S105  # of simulated cameras on loopback
+_SETTLES_S = 420.0
+_KILLED = {
+    "pipeline": 5,
+    "api": 3,
+    "teller": 2,
+    "ingest": 2,
+    "worker": 2,
+    "broker": 2,
+    "postgres": 2,
+    "redis": 2,
+    "desk": 2,
+}
+"""How often each is chosen, of so many. `worker` is ingest's; who sends to the desk is the pipeline."""
+_ENGINES = {"distributed": Engine(), "embedded": Engine(distributed=False, pipelines=1, replicas=1)}
+
+
+@dataclass(frozen=True)
+class Found:
+    """What there was at the end, read when nothing moved any more."""
+
+    log: Log
+    cases: Sequence[dict[str, Any]]
+    deliveries: Sequence[dict[str, Any]]
+    views: Sequence[Sequence[dict[str, Any]]]
+    settled: bool
+
+
+def measure(given: argparse.Namespace) -> dict[str, Any]:
+    """Both engines, or those that `--only` names; holds when nothing is lost, twice, false or told under a second id."""
+    engines = tuple(given.only or ("distributed",))
+    if unknown := [name for name in engines if name not in _ENGINES]:
+        raise UsageError(f"bench crash --only {unknown[0]}: expected one of {', '.join(_ENGINES)}")
+    result: dict[str, Any] = {"machine": machine(), "seed": SEED, "minutes": given.minutes or _MINUTES}
+    for name in engines:
+        result[name] = trouble(_ENGINES[name], minutes=given.minutes or _MINUTES)
+    result["holds"] = all(result[name]["holds"] for name in engines)
+    return result
+
+
+def trouble(engine: Engine, *, minutes: float) -> dict[str, Any]:
+    """Problems over that time, trouble all the while, then peace until everything has been told; and what came of it."""
+    clock = SystemClock()
+    classes = [Class("cam", _CAMERAS, timedelta(seconds=2), "pavement", "stall", zones=_ZONES, passing=1.0)]
+    with city(Imagined(classes), engine) as running:
+        epoch = clock.now()
+        real = _Real.begin(running, classes, epoch)
+        _start(running)
+        since = clock.now() + _FIRST
+        problems = scheduled(
+            classes, PROBLEMS, since=since, until=since + timedelta(minutes=minutes), lasts=_LASTS, seed=SEED
+        )
+        running.start_tellers(Imagined(classes, problems, SEED))
+        done = _disturb(running, until_at=since + timedelta(minutes=minutes), dice=Random(SEED))
+        starts = running.fleet.starts
+        _calm(running)
+        time.sleep(max(0.0, (problems[-1].ends_at - clock.now()).total_seconds()) + 30)
+        found = _settled(running)
+        fires = chaos.match(
+            real.fires(clock.now()), [each["data"] for each in found.cases if each["data"]["scene"] == _FIRE]
+        )
+        counted = count(problems, found.log, cases=found.cases, deliveries=found.deliveries, scene=SCENE)
+        return _told(running, engine, found, counted, fires) | {
+            "killed": dict(sorted(done.items())),
+            "started": {name: each for name, each in starts.items() if each > 1},
+            "teller": told(running.figures(0)),
+        }
+
+
+@dataclass(frozen=True)
+class _Real:
+    """Two real cameras with what they show, so that ingest and its workers have something to be killed at."""
+
+    epoch: datetime
+
+    @classmethod
+    def begin(cls, running: City, classes: Sequence[Class], epoch: datetime) -> _Real:
+        """Their simulator, and the configurations: ingest knows the real ones, the others all."""
+        DemoCity(running.data, FOOTAGE, epoch, ports=Ports()).build_footage(lambda _camera, _share: None)
+        port = free_port()
+        names = [each for each in yaml.safe_load((DEMO / "cameras.yaml").read_text())["cameras"] if each["id"] in _REAL]
+        scenes = {_FIRE: {}, SCENE: QUICK}
+        all_of_them = [*names, *imagined_cameras(Imagined(classes))]
+        running.config = write_config(running.folder / "whole", all_of_them, scenes=scenes, shipped=DEMO)
+        write_config(running.folder / "real", names, scenes=scenes, shipped=DEMO)
+        environment = {"DEMO_RTSP_PORT": str(port), "DEMO_CAMERA_PASSWORD": _PASSWORD}
+        running.environment = {**running.environment, **environment}
+        os.environ.update(environment)  # the bench reads the configuration too
+        command = [sys.executable, "-m", "citybrain.demo.simulator", "--folder", str(FOOTAGE), "--port", str(port)]
+        command += ["--epoch", iso(epoch), "--user", f"{USER}:{_PASSWORD}"]
+        running.fleet.start(Part("cameras", command), ready=lambda: listens(port))
+        return cls(epoch)
+
+    def fires(self, at: datetime) -> list[chaos.Problem]:
+        return [each for each in chaos.problems(self.epoch, at=at) if each.story.scene == _FIRE]
+
+
+def _start(running: City) -> None:
+    for name in "abcdefgh"[: running.engine.replicas]:
+        running.start_api(name)
+    for name in "abcdefgh"[: running.engine.pipelines]:
+        running.start_pipeline(name)
+    command = citybrain(
+        "ingest", "--config", str(running.folder / "real"), "--data", str(running.data), "--workers", "1"
+    )
+    running.fleet.start(Part("ingest", command, running.environment))
+    if not until(lambda: running.get("/readyz")["ready"], within_s=120):
+        raise Transient(f"the city was not ready in time, see {running.folder}/log")
+
+
+def _disturb(running: City, *, until_at: datetime, dice: Random) -> Counter[str]:
+    """Kill and break at random until then, and close as an operator what was seen to be over."""
+    clock, done = SystemClock(), Counter[str]()
+    there = [role for role in _KILLED if role == "worker" or running.names(role)]
+    next_at = clock.now() + timedelta(seconds=20)
+    while (now := clock.now()) < until_at:
+        with suppress(Transient):
+            _close_what_is_over(running)
+        if now >= next_at:
+            next_at = now + timedelta(seconds=dice.uniform(3, 15))
+            if dice.random() < 0.75:
+                role = dice.choices(there, [_KILLED[each] for each in there])[0]
+                if kill(running, role, dice):
+                    done[f"killed {role}"] += 1
+            else:
+                fault = dice.choice(chaos.FAULTS)
+                with suppress(Transient):
+                    running.set_desk(mode=fault, delay_s=dice.uniform(1, 12), share=dice.uniform(0.3, 1.0))
+                    done[f"desk {fault}"] += 1
+        elif dice.random() < 0.05:
+            with suppress(Transient):
+                running.set_desk(mode="ok")
+        time.sleep(1)
+    return done
+
+
+def kill(running: City, role: str, dice: Random) -> bool:
+    """One process of the role; of PostgreSQL any of its own."""
+    if role == "worker":
+        return len(running.fleet.pids("ingest")) > 1 and running.fleet.kill("ingest", which=1)
+    name = dice.choice(running.names(role))
+    return running.fleet.kill(name, which=dice.randrange(8) if role == "postgres" else 0)
+
+
+def _calm(running: City) -> None:
+    def heals() -> bool:
+        running.set_desk(mode="ok")
+        return True
+
+    until(heals, within_s=60)
+
+
+def _settled(running: City) -> Found:
+    """Everything as it is once the desk has all that the log says, and each view shows it; or when that does not come."""
+    end = time.monotonic() + _SETTLES_S
+    bus = running.open_bus()
+    try:
+        while True:
+            with suppress(Transient):
+                found = _read(running, bus)
+                if found.settled or time.monotonic() > end:
+                    return found
+            time.sleep(5)
+    finally:
+        bus.close()
+
+
+def _read(running: City, bus: Bus) -> Found:
+    with suppress(Transient):
+        _close_what_is_over(running)
+    cases, deliveries = (running.get(f"/{what}", of=running.desk)[what] for what in ("cases", "deliveries"))
+    views = [running.cases(wall) for wall in running.wall]
+    log = read_log(running.case_events(bus))
+    counted = count([], log, cases=cases, deliveries=deliveries, scene=SCENE)
+    settled = not counted.undelivered and not any(differing(log, view) for view in views)
+    return Found(log, cases, deliveries, views, settled)
+
+
+def _told(
+    running: City, engine: Engine, found: Found, counted: Count, fires: Sequence[tuple[chaos.Problem, list[str]]]
+) -> dict[str, Any]:
+    imbalance = ledger_imbalance(running, engine)
+    latencies = sorted(each["data"]["latency_s"] for each in found.cases if each["data"].get("latency_s") is not None)
+    views = [len(differing(found.log, view)) for view in found.views]
+    fires_lost = sum(problem.due and not cases for problem, cases in fires)
+    fires_twice = sum(len(cases) > 1 for _, cases in fires)
+    wrong = (not counted.right, imbalance, any(views), fires_lost, fires_twice, not found.settled)
+    return {
+        "problems": PROBLEMS,
+        "cases_at_desk": len(found.cases),
+        **counted.told(),
+        "fires_seen_by_a_real_camera": {
+            "due": sum(each.due for each, _ in fires),
+            "lost": fires_lost,
+            "twice": fires_twice,
+        },
+        "ledger_imbalance": imbalance,
+        "view_differs_from_log": views,
+        "events": len(found.log.events),
+        "events_said_again": found.log.repeated,
+        "messages": len(found.deliveries),
+        "messages_delivered_again": sum(each["count"] > 1 for each in found.deliveries),
+        "latency_s": {"p50": percentile(latencies, 0.5), "p99": percentile(latencies, 0.99), "max": latencies[-1]}
+        if latencies
+        else None,
+        "settled": found.settled,
+        "holds": not any(wrong),
+    }
+
+
+def ledger_imbalance(running: City, engine: Engine) -> float:
+    """Detections whose end nobody knows, of all scenes: as the tables' changelogs have them, else as the pipeline says."""
+    if engine.distributed:
+        address = KafkaAddress.parse(str(running.deployment.bus))
+        scenes = sums(address, (SCENE, _FIRE))["scenes"]
+        return float(sum(abs(each["imbalance"]) for each in scenes.values()))
+    figures = running.get("/v1/stats")["figures"]
+    return float(sum(abs(figure) for name, figure in figures.items() if name.endswith(".imbalance")))
+
+
+def _close_what_is_over(running: City) -> None:
+    """The real camera's fires come again where they were: each must be a problem of its own."""
+    for wall in running.wall[:1]:
+        for case in running.get(f"/v1/cases?open=true&scene={_FIRE}&limit=200", of=wall)["items"]:
+            if not case["present"]:
+                running.post(f"/v1/cases/{case['id']}/actions", {"action": "close", "reason": "handled"})
