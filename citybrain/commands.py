@@ -15,7 +15,7 @@ from citybrain import assembly, recordings, supervisor
 from citybrain.bus import topics as bus_topics
 from citybrain.bus.address import KafkaAddress
 from citybrain.clock import Clock
-from citybrain.deployment import VARIABLES, DataFolder
+from citybrain.deployment import VARIABLES, DataFolder, Deployment
 from citybrain.errors import ConfigError, UsageError
 from citybrain.supervisor import Supervisor
 from citybrain.wire import write_case_event
@@ -44,8 +44,9 @@ def up(
     _refuse_shared_parts()
     folder = DataFolder(data)
     folder.make()
-    folder.dispatch_secret()
-    folder.signer()
+    city = Deployment(folder)
+    city.dispatch_secret()
+    city.signer()
     if not is_loopback(host) and not FileKeys(folder.keys, clock=clock).any():
         raise UsageError(
             f"--host {host}: is reached by others; make a key first: citybrain keys add NAME --role operator --data {data}"

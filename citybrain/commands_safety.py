@@ -24,7 +24,7 @@ DONE, FAILED = 0, 1
 def keys(given: argparse.Namespace) -> int:
     """Make, list or revoke the keys of a city, or print the public key that its evidence is checked with."""
     if given.action == "public":
-        public = _folder(given, "keys public").signer().public
+        public = Deployment(_folder(given, "keys public")).signer().public
         print(public.pem.decode(), end="")
         print(f"fingerprint {public.fingerprint}", file=sys.stderr)
         return DONE

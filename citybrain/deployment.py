@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +13,11 @@ from citybrain import signing
 from citybrain.bus.choice import open_bus
 from citybrain.bus.local import connect
 from citybrain.errors import UsageError
-from citybrain.evidence.choice import open_evidence
+from citybrain.evidence.choice import objects_beside, open_evidence
+from citybrain.evidence.claims import Claims
+from citybrain.evidence.seals import Seal, Sealing, seals_of
 from citybrain.evidence.signer import Signer
+from citybrain.evidence.stored_seals import StoredSeals
 from citybrain.hot.choice import open_hot
 from citybrain.ports import Bus, EvidenceStore, HotStore
 
@@ -28,6 +31,10 @@ VARIABLES: Mapping[str, str] = {
     "evidence": "CITYBRAIN_EVIDENCE",
 }
 """The variable that says where each shared part lies, when no option of the command does."""
+
+EVIDENCE_KEY_FILE, DISPATCH_SECRET = "CITYBRAIN_EVIDENCE_KEY_FILE", "CITYBRAIN_DISPATCH_SECRET"
+DISPATCH_SECRET_FILE = f"{DISPATCH_SECRET}_FILE"
+"""What several machines are given alike: the key that evidence is signed with, and the secret shared with the dispatch system."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +106,14 @@ class DataFolder:
             path.write_text(signing.new_secret() + "\n")
         return path.read_text().strip()
 
+    def seals_of(self, case: str) -> list[Seal]:
+        """A case's seals, as the pipeline of one machine makes them."""
+        connection = connect(self.database, durable=True)
+        try:
+            return seals_of(connection, case)
+        finally:
+            connection.close()
+
     def make(self) -> None:
         """Create the folder and the database in it. Raises UsageError when that cannot be."""
         try:
@@ -153,3 +168,50 @@ class Deployment:
 
     def open_evidence(self) -> EvidenceStore:
         return open_evidence(self.evidence, self.data.evidence)
+
+    def open_sealing(self, evidence: EvidenceStore) -> Sealing:
+        """Beside the evidence: where the pipeline has no database of its own to seal in."""
+        return StoredSeals(objects_beside(evidence, self.data.evidence), self.signer(), evidence)
+
+    def open_claims(self, evidence: EvidenceStore) -> Claims:
+        """What a worker of many keeps and seals; what it owes lies in the data folder."""
+        return Claims(evidence, self.open_sealing(evidence), folder=self.data.path / "claims")
+
+    def seals_of(self, evidence: EvidenceStore) -> Callable[[str], Sequence[Seal]]:
+        """A case's seals in their order, from where the pipeline of this city puts them."""
+        return self.data.seals_of if self.bus is None else self.open_sealing(evidence).of
+
+    def signer(self, environment: Mapping[str, str] | None = None) -> Signer:
+        """The key that evidence is signed with: the file that was named, or the data folder's own.
+
+        Raises UsageError for a file that is not there: a key made anew on each machine would be no city's.
+        """
+        known = os.environ if environment is None else environment
+        named = known.get(EVIDENCE_KEY_FILE)
+        if not named:
+            return self.data.signer()
+        if not Path(named).is_file():
+            raise UsageError(f"{EVIDENCE_KEY_FILE}: there is no file {named}")
+        return Signer.open(Path(named))
+
+    def dispatch_secret(self, environment: Mapping[str, str] | None = None) -> str:
+        """The secret shared with the dispatch system: as told, from the file that was named, or the data folder's own.
+
+        Raises UsageError, without quoting it, for what is no secret.
+        """
+        known = os.environ if environment is None else environment
+        secret, named = known.get(DISPATCH_SECRET), known.get(DISPATCH_SECRET_FILE)
+        variable = DISPATCH_SECRET
+        if not secret and named:
+            variable = DISPATCH_SECRET_FILE
+            try:
+                secret = Path(named).read_text(encoding="utf-8").strip()
+            except (OSError, ValueError):
+                raise UsageError(f"{variable}: {named} cannot be read") from None
+        if not secret:
+            return self.data.dispatch_secret()
+        try:
+            signing.check_secret(secret)
+        except ValueError as error:
+            raise UsageError(f"{variable}: {error}") from None
+        return secret

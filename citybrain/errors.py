@@ -8,6 +8,7 @@ CityBrainError
 │  ├─ BusAway           no broker answers, or none has room for more
 │  ├─ CameraGone        a stream ended, stalled or could not be opened, for a named reason
 │  ├─ DatabaseAway      the database is gone, going, busy or full
+│  ├─ EvidenceAway      the evidence storage does not answer, or has not got it yet
 │  └─ NotDelivered      the receiver did not take the message this time
 └─ Permanent            trying again cannot help
    ├─ Unreadable        a message, picture or file that is not what it should be
@@ -74,6 +75,10 @@ class CameraGone(Transient):
     def __init__(self, reason: str, detail: str = "") -> None:
         self.reason = reason
         super().__init__(f"{reason}: {detail}" if detail else reason)
+
+
+class EvidenceAway(Transient):
+    """The evidence storage is away, or has not got yet what it is asked for. Says which, without secrets."""
 
 
 class DatabaseAway(Transient):

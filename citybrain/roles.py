@@ -22,10 +22,9 @@ from citybrain.clock import Clock, SystemClock
 from citybrain.database import Database
 from citybrain.delivery.outbox import SCHEMA as OUTBOX
 from citybrain.delivery.outbox import Outbox
-from citybrain.deployment import DataFolder, Deployment
-from citybrain.evidence.seals import Seal, seals_of
+from citybrain.deployment import Deployment
 from citybrain.map_layer import MapFile
-from citybrain.ports import Notifier
+from citybrain.ports import Notifier, Nudges
 from citybrain.rehearsing import LogRehearsal
 from citybrain.running import run_until_told
 from citybrain.watching import Watching, follow_beside, following
@@ -53,7 +52,7 @@ def run_pipeline(config: Path, city: Deployment, *, dispatch: str | None) -> Non
     """The embedded pipeline and its sender, until told to stop."""
     clock, hot, data = SystemClock(), city.open_hot(), city.data
     watching = Watching(config, role="pipeline", clock=clock, hot=hot, accepted=data.accepted, read=reading.apart)
-    notifiers: Mapping[str, Notifier] = {DISPATCH: _desk(dispatch, data)} if dispatch else {}
+    notifiers: Mapping[str, Notifier] = {DISPATCH: _desk(dispatch, city)} if dispatch else {}
     embedded = Embedded(
         data.database,
         watching.current.pipeline(),
@@ -62,7 +61,7 @@ def run_pipeline(config: Path, city: Deployment, *, dispatch: str | None) -> Non
         evidence=city.open_evidence(),
         hot=hot,
         upkeep=with_hold(Upkeep(), watching.current.longest_hold),
-        signer=data.signer(),
+        signer=city.signer(),
     )
     stop = asyncio.Event()
 
@@ -79,7 +78,7 @@ def run_pipeline(config: Path, city: Deployment, *, dispatch: str | None) -> Non
 
 def run_api(config: Path, city: Deployment, *, host: str, port: int, webhooks_to: Sequence[str] = ()) -> None:
     """The events API and the wall, until told to stop. `webhooks_to`: where subscribers' URLs may lead beside public addresses."""
-    clock, hot, data = SystemClock(), city.open_hot(), city.data
+    clock, hot, evidence, data = SystemClock(), city.open_hot(), city.open_evidence(), city.data
     bus, log_of_looks = city.open_bus(), data.database if city.bus is None else KafkaAddress.parse(city.bus)
     watching = Watching(config, role="api", clock=clock, hot=hot, accepted=data.accepted, read=reading.apart)
     shared = city.open_database(role="api")
@@ -92,7 +91,8 @@ def run_api(config: Path, city: Deployment, *, host: str, port: int, webhooks_to
         shares=None if shared is None else SqlShares(telling, clock=clock),
         webhooks=Terms(allow=tuple(webhooks_to)),
         hot=hot,
-        evidence=city.open_evidence(),
+        nudges=hot if isinstance(hot, Nudges) else None,
+        evidence=evidence,
         cameras=watching.current.views.values(),
         scenes=watching.current.scene_infos(),
         keys=open_keys(shared, data.keys, clock=clock),
@@ -100,14 +100,14 @@ def run_api(config: Path, city: Deployment, *, host: str, port: int, webhooks_to
         dead_letters=OutboxDeadLetters(data.database, clock)
         if city.bus is None
         else LoggedDeadLetters(bus, clock=clock),
-        dispatch_secret=data.dispatch_secret(),
+        dispatch_secret=city.dispatch_secret(),
         map_file=MapFile(config),
         zone_files=ConfiguredZones(config, before=data.zones_before, clock=clock),
         rehearsal=LogRehearsal(log_of_looks, lambda: watching.current, clock=clock),
         reporters=Reporters(shared or Database.file(data.reporters)),
         trail=AuditTrail(shared or Database.file(data.audit), clock=clock),
-        signer=data.signer(),
-        seals=partial(_seals, data.database),
+        signer=city.signer(),
+        seals=city.seals_of(evidence),
         masking=watching.current.masking,
         host=host,
     )
@@ -130,11 +130,6 @@ def _adopt(registry: Registry, configuration: Configuration) -> None:
         silences=configuration.routes.kept_silent,
         timezone=configuration.routes.timezone,
     )
-
-
-def _seals(database: Path, case: str) -> list[Seal]:
-    with _Closing(database) as connection:
-        return seals_of(connection, case)
 
 
 class OutboxDeadLetters:
@@ -172,9 +167,9 @@ class _Closing:
         self._connection.close()
 
 
-def _desk(url: str, data: DataFolder) -> Notifier:
+def _desk(url: str, city: Deployment) -> Notifier:
     """The dispatch system that the operator named: its address may be anywhere, loopback included."""
-    secret = SecretStr(data.dispatch_secret())
+    secret = SecretStr(city.dispatch_secret())
     config = webhook.Config(
         url=url,
         secret=secret,

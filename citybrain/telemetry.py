@@ -19,5 +19,15 @@ def start_logging(process: str, *, level: int | None = None) -> None:
     root.handlers = [handler]
     root.setLevel(asked if level is None else level)
     # What these say below a warning is of no use here, and holds addresses and headers as they were sent: keys among them.
-    for noisy in ("httpx", "httpcore", "libav", "urllib3", "uvicorn.access", "uvicorn.error", "websockets"):
+    for noisy in (
+        "boto3",
+        "botocore",
+        "httpcore",
+        "httpx",
+        "libav",
+        "urllib3",
+        "uvicorn.access",
+        "uvicorn.error",
+        "websockets",
+    ):
         logging.getLogger(noisy).setLevel(logging.WARNING)

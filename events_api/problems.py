@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
-from citybrain.errors import BusAway, DatabaseAway
+from citybrain.errors import BusAway, DatabaseAway, EvidenceAway
 
 _log = logging.getLogger(__name__)
 
@@ -29,8 +29,10 @@ KINDS: Mapping[str, str] = {
     "busy": "As much of this is being made for others as can be at once; try again in a moment.",
     "cursor-from-the-future": "The cursor is ahead of the last event: it belongs to another log. Start again from 0.",
     "database-away": "The database does not answer; ask again in a moment, with the same Idempotency-Key.",
+    "evidence-away": "The evidence storage does not answer, or has not got this picture or clip yet; ask again in a moment.",
     "forbidden-address": "The URL leads, or its name resolves, to an address that is not public and not allowed.",
     "foreign-origin": "A page of another site tried to act here.",
+    "hot-away": "What is hot cannot be written now (Redis does not answer), so this cannot be said to whoever looks; try again.",
     "idempotency-key-reused": "The Idempotency-Key was used for another action on the case.",
     "impossible-action": "The case's state does not allow the action; `allowed` names those that it does.",
     "internal-error": "The server failed; its log says why.",
@@ -140,6 +142,12 @@ def install(app: FastAPI) -> None:
         _log.warning("%s could not be answered: %s", request.url.path, error)
         detail = "the database does not answer; the same request may be made again"
         return document(Problem(503, "database-away", detail, headers={"Retry-After": "2"}), request.url.path)
+
+    @app.exception_handler(EvidenceAway)
+    async def _evidence_away(request: HTTPConnection, error: EvidenceAway) -> JSONResponse:
+        _log.warning("%s could not be answered: %s", request.url.path, error)
+        detail = "the evidence storage does not answer, or has not got this yet; the same request may be made again"
+        return document(Problem(503, "evidence-away", detail, headers={"Retry-After": "2"}), request.url.path)
 
     @app.exception_handler(Exception)
     async def _unforeseen(request: Request, error: Exception) -> JSONResponse:

@@ -14,7 +14,7 @@ from pathlib import Path
 from citybrain.clock import iso
 from citybrain.demo import footage_clip
 from citybrain.demo.desk import EVENTS, SECRET_VARIABLE
-from citybrain.deployment import DataFolder
+from citybrain.deployment import DataFolder, Deployment
 from citybrain.supervisor import citybrain
 
 CONFIG = Path(__file__).parents[2] / "configs" / "demo"
@@ -75,7 +75,7 @@ class DemoCity:
             **os.environ,
             "DEMO_RTSP_PORT": str(self.ports.cameras),
             "DEMO_CAMERA_PASSWORD": self.password,
-            SECRET_VARIABLE: DataFolder(self.data).dispatch_secret(),
+            SECRET_VARIABLE: Deployment(DataFolder(self.data)).dispatch_secret(),
         }
 
     def commands(self) -> Mapping[str, Sequence[str]]:

@@ -15,6 +15,7 @@ import asyncio
 import logging
 import os
 import sqlite3
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -28,7 +29,8 @@ from citybrain.delivery.outbox import Outbox
 from citybrain.delivery.sender import Sender
 from citybrain.domain.case import CaseEvent
 from citybrain.domain.command import Configured, Delivered, Tick
-from citybrain.errors import Permanent, Transient
+from citybrain.errors import CityBrainError
+from citybrain.evidence.claims import Claims
 from citybrain.evidence.seals import Seals
 from citybrain.evidence.signer import Signer
 from citybrain.ports import Acknowledgement, EvidenceStore, HotStore, Message, Notifier, Outgoing
@@ -67,6 +69,7 @@ _APPLIED = "applied"
 """The key of commands that the pipeline gave itself."""
 _BATCH = 500
 _SLOWEST_BEAT = timedelta(seconds=5)
+_OWED_EVERY = timedelta(seconds=1)
 _IDLE = 0.02  # s; asking whether anyone has written costs some microseconds
 
 
@@ -100,7 +103,11 @@ class Embedded:
         self._connection = connect(database, durable=True)
         self._connection.executescript(SCHEMA + OUTBOX)
         self._pipeline, self._clock, self._evidence, self._hot = pipeline, clock, evidence, hot
-        self._seals = Seals(self._connection, signer, evidence) if signer is not None and evidence is not None else None
+        self._claims: Claims | None = None
+        if evidence is not None:
+            seals = Seals(self._connection, signer, evidence) if signer is not None else None
+            self._claims = Claims(evidence, seals, folder=database.with_name("claims"), clock=clock)
+        self._sweeping: threading.Thread | None = None
         self._upkeep = upkeep or Upkeep()
         self._endpoints = tuple(notifiers)
         self.outbox = Outbox(self._connection, clock=clock)
@@ -167,6 +174,7 @@ class Embedded:
             "set_aside": self._set_aside,
             "outbox": dict(self.outbox.figures()),
             "sender": self._sender.figures(),
+            "claims_owed": self._claims.owed if self._claims is not None else 0,
         }
 
     def close(self) -> None:
@@ -208,15 +216,8 @@ class Embedded:
 
     def _claim(self, event: CaseEvent) -> None:
         """Keep the pictures a case shows, before it is told, and seal them in its commit: both are harmless when repeated."""
-        if self._evidence is not None:
-            for evidence in event.case.evidence:
-                try:
-                    if not self._evidence.keep(evidence.ref):
-                        log.warning("picture %s of %s is no longer there", evidence.ref, event.case.id)
-                    elif self._seals is not None:
-                        self._seals.seal(event, evidence)
-                except (Transient, Permanent) as error:
-                    log.error("picture not kept for %s: %s", event.case.id, error)  # noqa: TRY400  # the case matters more
+        if self._claims is not None:
+            self._claims.claim(event)
 
     def _keep_aside(self, message: Message, aside: SetAside) -> None:
         self._set_aside[aside.kind] = self._set_aside.get(aside.kind, 0) + 1
@@ -308,6 +309,8 @@ class Embedded:
             every = max(self._upkeep.beat_every, min(_SLOWEST_BEAT, took * 20))
             self._next["beat"] = now + every
             self._hot.put("heartbeat/pipeline/0", dumps(beat), ttl=every * 10)
+        if self._claims is not None and self._claims.owed and self._is_time("claims", now, _OWED_EVERY):
+            self._claims.settle(self.outbox.transaction)
         if self._is_time("sweep", now, self._upkeep.sweep_every):
             self._sweep(now)
 
@@ -317,8 +320,17 @@ class Embedded:
             self._connection.execute(
                 "DELETE FROM log WHERE topic = ? AND offset <= ? AND logged_at < ?", (DETECTIONS, applied, old)
             )
-        if self._evidence is not None:
-            self._evidence.sweep(before=now - self._upkeep.keep_evidence)
+        if self._sweeping is None or not self._sweeping.is_alive():  # among a million files it takes a while: not here
+            before = now - self._upkeep.keep_evidence
+            self._sweeping = threading.Thread(target=self._sweep_evidence, args=(before,), name="sweep", daemon=True)
+            self._sweeping.start()
+
+    def _sweep_evidence(self, before: datetime) -> None:
+        try:
+            if self._evidence is not None:
+                self._evidence.sweep(before=before)
+        except (CityBrainError, OSError) as error:
+            log.warning("evidence was not swept: %s", error)
 
     def _any_open(self) -> bool:
         return any(

@@ -4,19 +4,73 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from citybrain.clock import ManualClock
 from citybrain.domain.episode import EvidenceKind
-from citybrain.errors import Unreadable
+from citybrain.errors import Unreadable, UsageError
+from citybrain.evidence.bucket import Address, Bucket
+from citybrain.evidence.choice import open_evidence
 from citybrain.evidence.files import FileEvidence
-from citybrain.ports import EvidenceStore
+from citybrain.evidence.s3 import S3Evidence
+from citybrain.evidence.spool import Spool
+from tests.object_storage import BUCKET, CREDENTIALS, ObjectStorage
 
 EIGHT = datetime(2026, 11, 21, 8, 0, 0, 123_456, tzinfo=UTC)
 JPEG = b"\xff\xd8\xff a street corner \xff\xd9"
 MP4 = b"\0\0\0\x20ftypisom a street corner for ten seconds"
 
 
-@pytest.fixture(params=["files"])
-def store(request, tmp_path) -> EvidenceStore:
-    return {"files": lambda: FileEvidence(tmp_path / "evidence")}[request.param]()
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory):
+    pytest.importorskip("boto3", reason="the package boto3 is not installed (pip install 'citybrain[s3]')")
+    server = ObjectStorage(tmp_path_factory.mktemp("storage"))
+    server.start()
+    server.make_bucket()
+    yield server
+    server.kill()
+
+
+class Arrived(S3Evidence):
+    """What was put is in the storage before anything else is done: not in this machine's spool, where it would be found too."""
+
+    def put(self, camera, captured_at, content, kind=EvidenceKind.PICTURE):
+        ref = super().put(camera, captured_at, content, kind)
+        assert self.settle(within=timedelta(seconds=20))
+        return ref
+
+
+@pytest.fixture(params=["files", "s3"])
+def kind(request) -> str:
+    return request.param
+
+
+@pytest.fixture
+def store(kind, request, tmp_path, monkeypatch):
+    if kind == "files":
+        yield FileEvidence(tmp_path / "evidence")
+        return
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    address = Address.read(request.getfixturevalue("storage").url.replace("?", f"/{tmp_path.name}?"))
+    later = ManualClock(EIGHT + timedelta(days=1))  # so that nothing is waited for that may still come
+    made = Arrived(Bucket(address), Spool(tmp_path / "spool"), clock=later)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def alter(kind, request, tmp_path, store):
+    """Put other bytes under a reference, wherever it lies, as somebody does who can."""
+
+    def in_files(ref: str, content: bytes) -> None:
+        for path in tmp_path.rglob(ref.rpartition("/")[2]):
+            path.write_bytes(content)
+
+    def in_storage(ref: str, content: bytes) -> None:
+        for key in store.bucket.keys(""):
+            if key.endswith(ref):
+                store.bucket.put(key, content, media_type="image/jpeg")
+
+    return in_files if kind == "files" else in_storage
 
 
 def test_a_picture_comes_back_as_it_was(store):
@@ -36,7 +90,7 @@ def test_the_same_picture_has_the_same_reference_and_another_a_different_one(sto
     assert len({ref, store.put("gd-0001", EIGHT, JPEG + b"."), store.put("gd-0002", EIGHT, JPEG)}) == 3
 
 
-def test_a_clip_is_known_by_its_reference_and_kept_swept_and_checked_as_pictures_are(store, tmp_path):
+def test_a_clip_is_known_by_its_reference_and_kept_swept_and_checked_as_pictures_are(store, alter):
     kept, passing = (
         store.put("gd-0001", EIGHT, content, EvidenceKind.CLIP) for content in (MP4, MP4.replace(b"ten", b"two"))
     )
@@ -48,8 +102,7 @@ def test_a_clip_is_known_by_its_reference_and_kept_swept_and_checked_as_pictures
     assert store.get(kept) == MP4
     with pytest.raises(KeyError):
         store.get(passing)
-    for path in tmp_path.rglob(kept.rpartition("/")[2]):
-        path.write_bytes(MP4.replace(b"street", b"STREET"))
+    alter(kept, MP4.replace(b"street", b"STREET"))
     with pytest.raises(Unreadable, match="altered"):
         store.get(kept)
 
@@ -119,10 +172,61 @@ def test_a_camera_id_that_is_no_file_name_is_refused(store, camera):
         store.put(camera, EIGHT, JPEG)
 
 
-def test_an_altered_picture_is_not_given_out(store, tmp_path):
+def test_an_altered_picture_is_not_given_out(store, alter):
     ref = store.put("gd-0001", EIGHT, JPEG)
     store.keep(ref)
-    for path in tmp_path.rglob(ref.rpartition("/")[2]):
-        path.write_bytes(JPEG.replace(b"street", b"STREET"))
+    alter(ref, JPEG.replace(b"street", b"STREET"))
     with pytest.raises(Unreadable, match="altered"):
         store.get(ref)
+
+
+def test_what_is_kept_is_not_overwritten_by_what_comes_later_under_its_name(store, alter):
+    ref = store.put("gd-0001", EIGHT, JPEG)
+    assert store.keep(ref)
+    store.sweep(before=EIGHT + timedelta(days=1))
+    assert store.put("gd-0001", EIGHT, JPEG) == ref
+    if isinstance(store, S3Evidence):
+        store.bucket.put(f"recent/2026112108/{ref}", b"another", media_type="image/jpeg")
+        again = Arrived(store.bucket, Spool(store._spool._folder))  # a process that has not kept it itself
+        assert again.keep(ref)
+    assert store.keep(ref)
+    assert store.get(ref) == JPEG
+
+
+def test_a_store_that_works_says_so(store):
+    assert store.away_since() is None
+
+
+# -- where it lies ----------------------------------------------------------------------------------------------------
+
+
+def test_without_an_address_it_is_a_folder_of_this_machine(tmp_path):
+    assert isinstance(open_evidence(None, tmp_path / "evidence"), FileEvidence)
+
+
+def test_an_address_names_bucket_prefix_endpoint_and_region():
+    read = Address.read("s3://city-evidence/kunming/?endpoint=https://storage.example:9000&region=cn-south-1&sweep=off")
+    assert (read.bucket, read.prefix, read.region) == ("city-evidence", "kunming/", "cn-south-1")
+    assert (read.endpoint, read.sweeps) == ("https://storage.example:9000", False)
+    assert Address.read(f"s3://{BUCKET}") == Address(BUCKET, "", None, None, sweeps=True)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "file:///evidence",
+        "s3://",
+        "s3:///evidence",
+        "s3://key:s3cret@city-evidence",
+        "s3://city-evidence/a b",
+        "s3://city-evidence?endpoint=storage:9000",
+        "s3://city-evidence?endpoint=http://key:s3cret@storage:9000",
+        "s3://city-evidence?secret=s3cret",
+        "s3://city-evidence?sweep=sometimes",
+    ],
+)
+def test_an_address_that_is_none_is_refused_without_what_may_be_secret(url, tmp_path):
+    with pytest.raises(UsageError) as refused:
+        open_evidence(url, tmp_path / "evidence")
+    assert "s3cret" not in str(refused.value)
