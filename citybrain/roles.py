@@ -24,6 +24,7 @@ from citybrain.delivery.outbox import SCHEMA as OUTBOX
 from citybrain.delivery.outbox import Outbox
 from citybrain.deployment import Deployment
 from citybrain.map_layer import MapFile
+from citybrain.piping import run_worker
 from citybrain.ports import Notifier, Nudges
 from citybrain.rehearsing import LogRehearsal
 from citybrain.running import run_until_told
@@ -48,11 +49,14 @@ log = logging.getLogger(__name__)
 DISPATCH = "dispatch"
 
 
-def run_pipeline(config: Path, city: Deployment, *, dispatch: str | None) -> None:
-    """The embedded pipeline and its sender, until told to stop."""
+def run_pipeline(config: Path, city: Deployment, *, dispatch: str | None, member: str | None = None) -> None:
+    """The pipeline and its sender, until told to stop: all of it, or with a bus the part that this worker is given."""
+    notifiers: Mapping[str, Notifier] = {DISPATCH: _desk(dispatch, city)} if dispatch else {}
+    if city.bus is not None:
+        run_worker(config, city, city.bus, notifiers=notifiers, member=member)
+        return
     clock, hot, data = SystemClock(), city.open_hot(), city.data
     watching = Watching(config, role="pipeline", clock=clock, hot=hot, accepted=data.accepted, read=reading.apart)
-    notifiers: Mapping[str, Notifier] = {DISPATCH: _desk(dispatch, city)} if dispatch else {}
     embedded = Embedded(
         data.database,
         watching.current.pipeline(),
