@@ -81,6 +81,7 @@ _EXPECTED = "postgresql://[user[:password]@]host[:port]/name or sqlite:///path"
 _SECRETS = ("password", "sslpassword")
 _CONNECT_S = 3
 _STATEMENT_S = 15
+_IDLE_S = 5  # between two statements of a transaction: who stands still for longer holds locks that others wait for
 _BUSY_S = 30
 _CONNECTIONS, _AT_MOST = 5, 15  # kept open by a process, and open in a crowd
 _SQLITE_AWAY = {
@@ -239,7 +240,7 @@ def _shown(url: sa.URL) -> str:
 
 
 def _postgres(url: sa.URL, role: str, *, durable: bool) -> sa.Engine:
-    options = f"-c statement_timeout={_STATEMENT_S}s -c idle_in_transaction_session_timeout={_STATEMENT_S}s"
+    options = f"-c statement_timeout={_STATEMENT_S}s -c idle_in_transaction_session_timeout={_IDLE_S}s"
     if not durable:
         options += " -c synchronous_commit=off"
     # The server, too, asks whether we are alive: a transaction of a machine that vanished holds its locks no longer than this.

@@ -11,6 +11,7 @@ from pydantic import StringConstraints
 
 from citybrain.clock import Clock
 from citybrain.domain.case import CaseEventType
+from citybrain.errors import Transient
 from events_api.feed import Feed
 from events_api.ports import EventFilter, StoredEvent
 from events_api.problems import Problem
@@ -18,6 +19,7 @@ from events_api.problems import Problem
 HEARTBEAT_S = 15.0
 ALLOWED_EVERY_S = 5.0  # how often it is asked whether the client's key or session is still good
 STALLED_S = 20.0  # a client that takes nothing for so long is let go; it resumes by cursor
+AGAIN_S = 1.0  # between two tries while the view does not answer
 MAX_STREAMS = 500
 _PAGE = 100
 
@@ -71,25 +73,31 @@ class Following:
         """
         heard_s = asked_s = self._clock.monotonic()
         while not (self._feed.closing or gone.done()):
-            changed = self._feed.change()
-            found, seen_to = await self._feed.after(self.cursor, limit=_PAGE, wanted=self._wanted)
+            changed, at_most_s = self._feed.change(), HEARTBEAT_S
+            try:
+                found, seen_to = await self._feed.after(self.cursor, limit=_PAGE, wanted=self._wanted)
+            except Transient:  # further back than memory goes, and the view does not answer: it stays where it is
+                found, seen_to, at_most_s = [], self.cursor, AGAIN_S
             now_s = self._clock.monotonic()
             if now_s - asked_s >= min(ALLOWED_EVERY_S, HEARTBEAT_S):
                 asked_s = now_s
-                if not self._is_allowed():
+                if not await asyncio.to_thread(self._is_allowed):
                     return
             self.cursor = seen_to
             if found or now_s - heard_s >= HEARTBEAT_S:
                 heard_s = now_s
                 yield found
             else:
-                await _first_of(changed, gone, within_s=min(asked_s + ALLOWED_EVERY_S, heard_s + HEARTBEAT_S) - now_s)
+                until_s = min(asked_s + ALLOWED_EVERY_S, heard_s + HEARTBEAT_S, now_s + at_most_s)
+                await _first_of(changed, gone, within_s=until_s - now_s)
 
     def _is_allowed(self) -> bool:
         try:
             self._still_allowed()
         except Problem:
             return False
+        except Transient:  # nobody can say now; asked again in a moment
+            return True
         return True
 
 

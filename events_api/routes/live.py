@@ -11,6 +11,7 @@ from fastapi.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from citybrain.clock import iso
+from citybrain.errors import Transient
 from events_api.parts import Given, Viewer, who_asks
 from events_api.pictures import Pictures, Shot
 from events_api.problems import Problem
@@ -131,6 +132,8 @@ class LiveStream(Response):
                     await asyncio.to_thread(self._still_allowed)
                 except Problem:
                     return  # its key or session is gone, or the camera
+                except Transient:
+                    continue  # nobody can say now; asked again in a moment
 
 
 def _part(shot: Shot) -> bytes:
