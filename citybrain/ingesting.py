@@ -49,6 +49,7 @@ class _Ingest:
     """One network process, built."""
 
     def __init__(self, config: Path, city: Deployment, *, workers: int | None, name: str) -> None:
+        self.name = name
         self.clock: Clock = SystemClock()
         self.hot: HotStore = city.open_hot()
         self.bus: Bus = city.open_bus()
@@ -57,7 +58,7 @@ class _Ingest:
         command = python("citybrain.worker", "--data", data, "--fd", "{fd}", "--worker", "{worker}")
         self.pool = WorkerPool(command, count=workers)
         self.clips = Clips(evidence=city.open_evidence(), bus=self.bus, clock=self.clock)
-        self.beside: Callable[[], Mapping[str, Any]] = dict
+        self._sharing: Sharing | None = None
         self.network = Network(
             plan_of(self.watching.current),
             workers=self.pool,
@@ -66,7 +67,7 @@ class _Ingest:
             clock=self.clock,
             clips=self.clips,
             name=name,
-            beside=lambda: self.beside(),
+            beside=self._beside,
         )
         allow_connections(len(self.network.states()))
 
@@ -100,15 +101,16 @@ class _Ingest:
 
     async def shared(self, bus: str, stop: asyncio.Event, *, member: str | None) -> None:
         """Look at this process's part of the cameras that were published."""
-        sharing = Sharing(
+        sharing = self._sharing = Sharing(
             KafkaAddress.parse(bus),
             self.network,
             self.pool,
             configuration=self.watching.current,
+            hot=self.hot,
             clock=self.clock,
+            name=self.name,
             member=member,
         )
-        self.beside = lambda: {**sharing.figures(), **{f"bus.{name}": n for name, n in self.bus.figures().items()}}
         end = asyncio.Event()
 
         async def adopt(configuration: Configuration) -> None:
@@ -121,6 +123,11 @@ class _Ingest:
                 await sharing.run(stop)
             finally:
                 end.set()
+
+    def _beside(self) -> Mapping[str, Any]:
+        if self._sharing is None:
+            return {}
+        return {**self._sharing.figures(), **{f"bus.{name}": figure for name, figure in self.bus.figures().items()}}
 
     async def _after_the_pipeline(self, configuration: Configuration) -> None:
         """Looks of a camera that the pipeline does not know yet would be set aside."""

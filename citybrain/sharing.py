@@ -20,6 +20,8 @@ from citybrain.briefing import plan_of
 from citybrain.bus.address import KafkaAddress
 from citybrain.clock import Clock
 from citybrain.errors import Unreadable
+from citybrain.ports import HotStore
+from citybrain.wire import loads
 from citybrain.wire.cameras import CAMERAS, Registered, read_registered
 from ingest.config import CameraSettings
 from ingest.network import Network
@@ -27,14 +29,16 @@ from ingest.open_files import allow_connections
 from ingest.plan import Plan
 from ingest.registered import FAULTY, Registry, Unusable
 from ingest.sharing import Part, Share, Sharer, shared_out
+from ingest.states import State
 from ingest.workers import WorkerPool
 
 log = logging.getLogger(__name__)
 
 GROUP = "ingest"
-FAREWELL_S = 4.0
-"""How long a process that was told to stop goes on looking after it has said goodbye: until the others see."""
+FAREWELL_S = 8.0
+"""How long at most a process that was told to stop goes on looking after it has said goodbye: until the others see."""
 
+_RELIEVED_EVERY_S = 0.5
 _LOOK_EVERY_S = 2.0
 _WARM_S = 90.0
 
@@ -49,10 +53,12 @@ class Sharing:
         pool: WorkerPool,
         *,
         configuration: Configuration,
+        hot: HotStore,
         clock: Clock,
+        name: str,
         member: str | None = None,
     ) -> None:
-        """Raises UsageError when the package for it is missing."""
+        """`name` is that of the network process. Raises UsageError when the package for it is missing."""
         try:
             from citybrain.bus.group import Group
         except ImportError:
@@ -60,9 +66,11 @@ class Sharing:
 
             raise needs_package(address) from None
         self._network, self._pool, self._clock, self._configuration = network, pool, clock, configuration
-        self._share, self._part = Share(), Part(-1, {}, {})
+        self._hot, self._name = hot, name
+        self._share, self._part, self._plan = Share(), Part(-1, {}, {}), plan_of(configuration)
+        self._relieved: frozenset[str] = frozenset()
         self._registry = Registry(configuration.folder)
-        self._variables = self._registry.fingerprint()
+        self._variables, self._variables_s = self._registry.fingerprint(), clock.monotonic()
         self._made: dict[str, tuple[bytes, CameraSettings | Unusable]] = {}
         self._stale = False
         self._woken = asyncio.Event()
@@ -71,19 +79,23 @@ class Sharing:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Take part until `stop` is set, and some seconds longer, in which the others take over."""
-        await self._warm()
-        applying = asyncio.create_task(self._apply())
-        taking_part = asyncio.create_task(self._group.run())
+        tasks = [asyncio.create_task(each) for each in (self._take_part(), self._apply(), self._relieve())]
+        taking_part, applying, _ = tasks
         try:
             await stop.wait()
-            taking_part.cancel()
-            await asyncio.wait([taking_part])
-            self._network.leave_all()
-            await asyncio.sleep(FAREWELL_S if self._network.states() else 0.0)
-        finally:
             for each in (taking_part, applying):
                 each.cancel()
-            await asyncio.gather(taking_part, applying, return_exceptions=True)
+            await asyncio.wait([taking_part, applying])
+            self._part = Part(self._share.generation, {}, {**self._part.cameras, **self._part.leaving})
+            self._reconcile(replace(self._plan, leaving=frozenset(self._part.leaving), unserved={}))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FAREWELL_S):
+                    while self._network.states():  # noqa: ASYNC110  # until others see what we looked at
+                        await asyncio.sleep(0.1)
+        finally:
+            for each in tasks:
+                each.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def adopt(self, configuration: Configuration) -> None:
         """The folder has changed: go on by this."""
@@ -127,12 +139,36 @@ class Sharing:
 
     # -- what is made of it -----------------------------------------------------------------------------------------------
 
-    async def _warm(self) -> None:
-        """Cameras are taken when there is a worker to look at them."""
+    async def _take_part(self) -> None:
+        """As soon as there is a worker to look at what we are given."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_WARM_S):
                 while len(self._pool.away) == self._pool.count:  # noqa: ASYNC110  # workers are processes
                     await asyncio.sleep(0.1)
+        await self._group.run()
+
+    async def _relieve(self) -> None:
+        """Leave the cameras that are others' as soon as those say how they find them."""
+        while True:
+            await asyncio.sleep(_RELIEVED_EVERY_S)
+            left = set(self._part.leaving) - self._relieved
+            try:
+                seen = await asyncio.to_thread(self._seen_by_others, left) if left else set()
+            except Exception:  # what is hot may be away: they are left when their time is up
+                log.exception("nobody knows whether others see the cameras that we leave")
+                continue
+            if seen:
+                self._relieved |= seen
+                self._reconcile(self._plan)
+
+    def _seen_by_others(self, cameras: Collection[str]) -> set[str]:
+        found = set()
+        for camera in cameras:
+            with suppress(Unreadable):
+                said = loads(self._hot.get(f"camera/{camera}") or b"{}")
+                if said.get("by", self._name) != self._name and said.get("state") != State.CONNECTING.value:
+                    found.add(camera)
+        return found
 
     async def _apply(self) -> None:
         while True:
@@ -146,14 +182,13 @@ class Sharing:
         self._woken.clear()
         self._say_if_away()
         part = self._share.part(self._clock.monotonic())
-        variables = await asyncio.to_thread(self._registry.fingerprint)
-        if self._stale or variables != self._variables:
-            self._stale, self._variables = False, variables
+        if self._stale or await self._have_secrets_changed():
+            self._stale = False
             self._made.clear()
             part = part or self._part
         if part is not None:
-            self._part = part
-            plan = await asyncio.to_thread(self._plan, part, self._configuration)
+            self._part, self._relieved = part, self._relieved & frozenset(part.leaving)
+            plan = await asyncio.to_thread(self._planned, part, self._configuration)
             if part.generation == self._share.generation:  # else a newer one comes in a moment, and with it everything
                 self._reconcile(plan)
         next_s = self._share.next_s()
@@ -162,7 +197,13 @@ class Sharing:
             async with asyncio.timeout(wait_s):
                 await self._woken.wait()
 
-    def _plan(self, part: Part, configuration: Configuration) -> Plan:
+    async def _have_secrets_changed(self) -> bool:
+        now_s, before = self._clock.monotonic(), self._variables
+        if now_s - self._variables_s >= _LOOK_EVERY_S:
+            self._variables, self._variables_s = await asyncio.to_thread(self._registry.fingerprint), now_s
+        return self._variables != before
+
+    def _planned(self, part: Part, configuration: Configuration) -> Plan:
         """In a thread: a thousand entries take a while."""
         cameras, unusable = self._settings({**part.cameras, **part.leaving}, configuration)
         plan = plan_of(replace(configuration, cameras=cameras))
@@ -195,6 +236,7 @@ class Sharing:
         )
 
     def _reconcile(self, plan: Plan) -> None:
+        self._plan = plan = replace(plan, cameras=[each for each in plan.cameras if each.id not in self._relieved])
         allow_connections(len(plan.cameras))
         changed = self._network.reconcile(plan)
         told = (changed.added, changed.changed, changed.reopened, changed.removed, plan.leaving, plan.unserved)

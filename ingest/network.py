@@ -139,12 +139,6 @@ class Network:
                 reopened.append(camera)
         return Reconciled(tuple(added), tuple(changed), tuple(reopened), tuple(removed))
 
-    def leave_all(self) -> None:
-        """They are others' from now on, who tell of them: they are looked at until we end."""
-        for each in self._cameras.values():
-            each.leaving = True
-        self.telling.unserved.adopt({}, self._clock.now())
-
     def _add(self, settings: CameraSettings) -> None:
         worker = min(range(self._workers.count), key=lambda each: len(self._samplers[each]))
         now_s = self._clock.monotonic()

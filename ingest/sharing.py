@@ -24,8 +24,9 @@ SETTLE_S = 0.5
 SETTLED_S = 2.0
 """How long at most it is waited for that, however they come and go."""
 
-LINGER_S = 2.0
-"""How long a camera is looked at further that another process was given, beside the time which that one's connections take."""
+LINGER_S = 6.0
+"""How long at most a camera is looked at further that another process was given, until that one says that it sees it; the time
+that its connections take comes on top."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,7 @@ class Telling:
         """The looks that say blind, and the states to be told, as of now."""
         now, now_s = self._clock.now(), self._clock.monotonic()
         blind, refused = self.unserved.tick(now, now_s)
-        states = [(f"camera/{state.id}", wire.dumps(state.as_json())) for state in refused]
+        states = [(f"camera/{state.id}", wire.dumps({**state.as_json(), "by": self._name})) for state in refused]
         for each in self._told():
             state = each.state
             unseen = timedelta(seconds=now_s - each.last_s)
@@ -90,7 +90,9 @@ class Telling:
             headline = state.headline, each.late(now_s)
             if headline != each.told or now_s - each.told_s >= REPEAT_STATE_S:
                 each.told, each.told_s = headline, now_s
-                states.append((f"camera/{state.id}", wire.dumps({**state.as_json(), **_age(each, now_s)})))
+                states.append(
+                    (f"camera/{state.id}", wire.dumps({**state.as_json(), **_age(each, now_s), "by": self._name}))
+                )
         return blind, states
 
     def heartbeat(self) -> bytes:
