@@ -327,6 +327,25 @@ def test_many_that_project_the_same_log_take_in_each_event_once(opened):
     assert store.counts() == {("illegal_parking", "filed"): 150}
 
 
+def test_a_replica_that_froze_holds_up_the_others_for_a_moment_only(postgres):
+    url = f"{postgres.empty()} -cidle_in_transaction_session_timeout=200"
+    frozen, other, batch = SqlCases(Database.open(url)), SqlCases(Database.open(url)), filed(case(1))
+
+    class Freezing(list[LoggedEvent]):
+        """A batch in the middle of which the process stands still, until another has taken it in."""
+
+        def __iter__(self):
+            assert other.apply(batch, cursor=1, after=0) is not None
+            return super().__iter__()
+
+    with pytest.raises(DatabaseAway):
+        frozen.apply(Freezing(batch), cursor=1, after=0)
+    assert frozen.apply(batch, cursor=1, after=0) is None
+    assert (frozen.cursor(), frozen.counts()) == (1, {("illegal_parking", "filed"): 1})
+    frozen.close()
+    other.close()
+
+
 def test_a_batch_with_events_that_are_in_already_gives_the_new_ones_only(store):
     first, second, third = filed(case(1), case(2), case(3))
     store.apply([first], cursor=1)

@@ -1,0 +1,95 @@
+"""Several real API processes on one PostgreSQL: they project one log together, one is killed, and no reader misses anything."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+
+from citybrain.bus.local import LocalBus
+from citybrain.wire import CASE_EVENTS, write_case_event
+from tests.services.api_city import case, event
+from tests.services.stream_readers import EventStreamReader
+
+CONFIG = Path(__file__).parents[1] / "configs" / "folders" / "good"
+COUNT = 400
+EXPECTED = [f"{case(n).id}-v1" for n in range(1, COUNT + 1)]
+
+
+class Replica:
+    """`citybrain api` as its users start it."""
+
+    def __init__(self, data: Path, database: str) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.url = f"http://127.0.0.1:{free.getsockname()[1]}"
+        options = ["--config", str(CONFIG), "--data", str(data), "--port", self.url.rpartition(":")[2]]
+        environment = {**os.environ, "CITYBRAIN_DATABASE": database, "CAM_PASSWORD": "planted-7731"}
+        command = [sys.executable, "-m", "citybrain", "api", *options]
+        self.log = data / f"{self.url.rpartition(':')[2]}.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+
+    def answers(self) -> bool:
+        assert self.process.poll() is None, self.log.read_text()
+        try:
+            return httpx.get(f"{self.url}/healthz", timeout=5).is_success
+        except httpx.TransportError:
+            return False
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@contextlib.contextmanager
+def replicas(count: int, data: Path, database: str) -> Iterator[list[Replica]]:
+    with ExitStack() as closing:
+        started = []
+        for _ in range(count):
+            started.append(Replica(data, database))
+            closing.callback(started[-1].kill)
+        while not all(each.answers() for each in started):
+            time.sleep(0.1)
+        yield started
+
+
+def tell(bus: LocalBus) -> None:
+    for n in range(1, COUNT + 1):
+        bus.publish(CASE_EVENTS, "k", write_case_event(event(case(n))))
+        time.sleep(0.004)
+
+
+@pytest.mark.timeout(180)
+def test_replicas_tell_everything_once_also_while_one_of_them_is_killed(tmp_path, postgres):
+    bus = LocalBus(tmp_path / "citybrain.db")
+    with replicas(3, tmp_path, postgres.empty()) as (first, *others), ExitStack() as closing:
+
+        def reader(replica: Replica, **more) -> EventStreamReader:
+            return closing.enter_context(contextlib.closing(EventStreamReader(replica.url, **more)))
+
+        staying, moving = [reader(each, query="?after=0") for each in others], reader(first, query="?after=0")
+        telling = threading.Thread(target=tell, args=[bus])
+        telling.start()
+        moving.wait_for(60)
+        first.kill()
+        while moving.bytes(len(moving.raw) + 1):  # what was under way still comes
+            pass
+        seen, last = moving.events()
+        resumed = reader(others[0], last=last)
+        assert [*seen, *resumed.wait_for(COUNT - len(seen))] == EXPECTED
+        assert [each.wait_for(COUNT) for each in staying] == [EXPECTED] * 2
+        telling.join()
+        figures = httpx.get(f"{others[1].url}/metrics").text
+        assert f'citybrain_cases_total{{scene="illegal_parking"}} {COUNT}.0' in figures
+    bus.close()
