@@ -92,8 +92,9 @@ _SQLITE_AWAY = {
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_CANTOPEN,
 }
-# Connection, transaction rolled back, resources, locks, operator intervention, system; a server that became a standby.
-_POSTGRES_AWAY = re.compile(r"08|40|53|55P03|57|58|25006")
+# Connection, transaction rolled back, resources, locks, operator intervention, system; a server that became a standby, a
+# transaction in which this process stood still for too long.
+_POSTGRES_AWAY = re.compile(r"08|40|53|55P03|57|58|25006|25P03")
 _SCRIPT = re.compile(r"v(\d{4})_\w+\.py")
 
 
