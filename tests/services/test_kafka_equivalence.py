@@ -44,7 +44,7 @@ STREETS = [
     Street([Thing(A, 20, 180, who=4), Thing(C, 200, 260, "fire")], camera="gd-4", seed=4),
     Street([Thing(B, 60, 330, who=5)], [(200, 240, Usable.DARK)], camera="gd-5", seed=5),
 ]
-LOG = eventful(day_of(STREETS, every=4), TOWN, Random(23), often=0.09, tick_each=60)
+LOG = eventful(day_of(STREETS, every=4), TOWN, Random(33), often=0.09, tick_each=60)
 EXPECTED = [write_case_event(event) for event in told(LOG, TOWN)]
 
 
@@ -61,9 +61,13 @@ def paced(log: Log) -> list[Log]:
     pipeline, states, batches = Pipeline(TOWN), HeldStates(), [Batch()]
     for topic, value in log:
         effects = list(advance(pipeline, topic, value, states))
-        speaker = read_detections(value).camera if topic == DETECTIONS else "somebody"
-        concerned = {key for each in effects for key in each.localities}
-        alone = topic == COMMANDS or any(each.asks for each in effects)
+        speaker, concerned = "somebody", {key for each in effects for key in each.localities}
+        alone = any(each.asks for each in effects)
+        if topic == DETECTIONS:
+            speaker = read_detections(value).camera
+        else:
+            locality = getattr(read_command(value), "locality", None)
+            alone, concerned = alone or locality is None, concerned | {locality}
         if alone or any(batches[-1].touched.get(key, speaker) != speaker for key in concerned):
             batches.append(Batch())
         batches[-1].messages.append((topic, value))
