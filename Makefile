@@ -106,6 +106,10 @@ format: $(VENV)/.test  ## let ruff lay out the code
 	@$(VENV)/bin/ruff check --fix
 	$(VENV)/bin/ruff format
 
+.PHONY: image-by-hand
+image-by-hand:  ## follow the Dockerfile without an engine, on a root that is thrown away (as root; minutes)
+	@$(or $(PYTHON),python3) .ci/image
+
 .PHONY: clean
 clean:  ## remove what set-up and the tools made; DATA stays
 	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -133,7 +133,7 @@ def test_every_command_of_ours_is_one_that_the_command_line_knows(city: dict[str
         test = service["healthcheck"].get("test", [])
         if test[:2] == ["CMD", "citybrain"]:
             _parser().parse_args(test[2:])
-    assert told == {"topics", "ingest", "pipeline", "sensors", "api"}
+    assert told == {"topics", "cameras", "ingest", "pipeline", "sensors", "api"}
 
 
 def test_every_role_finds_all_that_is_shared(city: dict[str, Any], tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_the_passwords_that_roles_use_are_those_that_servers_ask_for(city: dict[
     role, services = city["services"]["ingest"]["environment"], city["services"]
     assert urlsplit(role["CITYBRAIN_DATABASE"]).password == services["postgres"]["environment"]["POSTGRES_PASSWORD"]
     assert urlsplit(role["CITYBRAIN_HOT"]).password == services["redis"]["environment"]["REDIS_PASSWORD"]
-    assert role["AWS_SECRET_ACCESS_KEY"] == services["storage"]["environment"]["S3_SECRET"]
+    assert role["AWS_SECRET_ACCESS_KEY"] == services["storage"]["environment"]["STORAGE_SECRET"]
     assert role["RELAY_PASSWORD"] == services["relay"]["environment"]["MTX_AUTHINTERNALUSERS_0_PASS"]
 
 

@@ -257,7 +257,7 @@ def test_every_variable_of_the_environment_is_told() -> None:
             code = source.read_text(encoding="utf-8")
             found |= set(re.findall(r"environ(?:\.\w+\(|\[)\s*\"([A-Z_]+)\"", code))
             found |= set(re.findall(r"\"((?:CITYBRAIN|DEMO)_[A-Z_]+)\"", code))
-    for file in [*tracked("configs/*.yaml"), *tracked("bench/*.yaml"), *tracked("docker-compose.yml")]:
+    for file in [*tracked("configs/*.yaml"), *tracked("bench/*.yaml"), *tracked("docker-compose*.yml")]:
         found |= set(re.findall(r"\$\{([A-Z_]+)", file.read_text(encoding="utf-8")))
     assert found >= {"CITYBRAIN_MODELS", "CITYBRAIN_PARENT", "CAM_PASSWORD", "CITYBRAIN_PORT"}
     for name in found:

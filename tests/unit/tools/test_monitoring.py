@@ -69,7 +69,7 @@ def exported() -> set[str]:
     for row in told.splitlines():
         here = re.findall(r"`(citybrain_[\w<>]+)`", row)
         names |= {*here, *(here[-1].rpartition("_")[0] + last for last in re.findall(r"`(_[\w<>]+)`", row) if here)}
-    return names
+    return names | set(re.findall(r"`(citybrain_[\w<>]+)`", told))
 
 
 def is_exported(name: str, known: set[str]) -> bool:
