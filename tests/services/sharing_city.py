@@ -94,10 +94,10 @@ class SharingCity:
             {
                 "id": name,
                 "name": name,
-                "url": f"rtsp://admin:${{CAM_PASSWORD}}@127.0.0.1:{port}/street~{index / 7:.2f}",
+                "url": f"rtsp://admin:${{CAM_PASSWORD}}@127.0.0.1:{port}/street~{len(name) + int(name[-1:], 36) / 7:.2f}",
                 "detector": detectors.get(name, "city"),
             }
-            for index, name in enumerate(names)
+            for name in names
         ]
         (self.config / "cameras.yaml").write_text(yaml.safe_dump({"cameras": cameras}), encoding="utf-8")
 
@@ -110,7 +110,7 @@ class SharingCity:
         return done.stdout
 
     def start(self, name: str, *more: str) -> Ingest:
-        self.running[name] = Ingest(self, name, "--member", name, *more) if more else Ingest(self, name)
+        self.running[name] = Ingest(self, name, *more)
         return self.running[name]
 
     async def kill(self, name: str) -> None:
