@@ -69,6 +69,7 @@ from events_api.subscriptions.deliverer import Deliverer
 from events_api.subscriptions.shares import AllShares, Shares
 from events_api.subscriptions.store import Subscriptions
 from events_api.subscriptions.telling import Terms
+from events_api.vitals import Vitals
 
 _MAX_BODY = 64 * 1024
 
@@ -144,6 +145,7 @@ def create_app(
         shown=ShownEvidence(evidence, lambda: registry.masking),
         signer=signer or Signer.passing(),
         seals=seals,
+        vitals=Vitals(hot, evidence, clock or SystemClock()),
         zone_files=zone_files,
         rehearsal=rehearsal,
     )

@@ -43,6 +43,7 @@ from events_api.silences import Silences
 from events_api.subscriptions.shares import Shares
 from events_api.subscriptions.store import Subscriptions
 from events_api.subscriptions.telling import Terms
+from events_api.vitals import Vitals
 
 COOKIE = "citybrain_session"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -82,6 +83,7 @@ class Parts:
     shown: ShownEvidence
     signer: Signer
     seals: Callable[[str], Sequence[Seal]]
+    vitals: Vitals
     zone_files: ZoneFiles | None = None
     rehearsal: Rehearsal | None = None
 

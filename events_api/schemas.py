@@ -265,6 +265,14 @@ class ConfigurationList(Answer):
     items: list[ConfigurationStanding]
 
 
+class Lacking(Answer):
+    """A comfort that is missing at present; cases are found, posted and shown all the same."""
+
+    what: str = Field(examples=["hot"], description="hot: Redis, and what lies there; evidence: its storage")
+    since: Instant
+    reason: str
+
+
 class Stats(Answer):
     at: Instant
     cursor: str
@@ -274,6 +282,7 @@ class Stats(Answer):
     latency: Latency
     view: dict[str, int] = Field(description="lag: offsets behind the log; set_aside: messages that could not be read")
     configuration_refused_since: Instant | None = Field(description="GET /v1/configuration says why")
+    degraded: list[Lacking] = Field(description="what the city goes on without, as this replica of the API knows")
     figures: dict[str, float] = Field(description="what the processes report of themselves, as role.figure")
 
 

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
+from pydantic import Field
 
 from citybrain.errors import BusAway, DatabaseAway
 from events_api.camera_overview import STATES
@@ -24,8 +25,8 @@ from events_api.problems import Problem
 from events_api.routes.cameras import count_of, staleness_of
 from events_api.routes.configuration import standings
 from events_api.routes.overview import figures
-from events_api.schemas import PROBLEM, Answer, answers
-from events_api.signs import heartbeats, is_fresh
+from events_api.schemas import PROBLEM, Answer, Lacking, answers
+from events_api.signs import heartbeats
 
 router = APIRouter(tags=["health"])
 
@@ -43,15 +44,16 @@ async def healthz() -> str:
 
 class Ready(Answer):
     ready: bool
+    degraded: list[Lacking] = Field(description="what the city goes on without")
 
 
 @router.get("/readyz", responses={**answers(Ready), 503: PROBLEM})
 def readyz(given: Given) -> JSONResponse:
-    """Whether cases that arise now will be shown; 503 with every reason why not."""
+    """Whether cases that arise now will be shown, and without which comforts; 503 with every reason why not."""
     reasons = _unready(given)
     if reasons:
         raise Problem(503, "not-ready", "; ".join(reasons), headers={"Retry-After": "2"}, more={"reasons": reasons})
-    return JSONResponse({"ready": True})
+    return JSONResponse({"ready": True, "degraded": [each.as_fields() for each in given.vitals.lacking()]})
 
 
 @router.get("/metrics", response_class=Response)
@@ -83,14 +85,7 @@ def _unready(given: Parts) -> list[str]:
             reasons.append(f"the case view is {lag} offsets behind")
     if given.projector.failure:
         reasons.append(f"the case view cannot follow the log ({given.projector.failure.split(':')[0]})")
-    beats, now = heartbeats(given.hot), given.clock.now()
-    for role in ("pipeline", "ingest", "sensors"):
-        fresh = is_fresh(role, beats, now)
-        if fresh is False:
-            reasons.append(f"{role} is silent")
-        elif fresh is None and role == "pipeline":
-            reasons.append("pipeline has not reported yet")
-    return reasons
+    return reasons + given.vitals.silent()
 
 
 class _Figures(Collector):
@@ -120,6 +115,9 @@ class _Figures(Collector):
             yield GaugeMetricFamily("citybrain_view_lag", "Offsets the case view is behind.", given.projector.lag())
         for name, figure in given.bus.figures().items():
             yield GaugeMetricFamily(f"citybrain_bus_{name}", "Of this process's own way to the bus.", figure)
+        lacking = {each.what for each in given.vitals.lacking()}
+        for what, says in (("hot", "Whether Redis is gone."), ("evidence", "Whether the evidence storage is gone.")):
+            yield GaugeMetricFamily(f"citybrain_{what}_away", says, what in lacking)
         yield CounterMetricFamily("citybrain_view_failures", "Batches not taken in.", given.projector.failures)
         yield GaugeMetricFamily("citybrain_events_set_aside", "Messages not readable.", given.store.set_aside())
         yield GaugeMetricFamily("citybrain_streams", "Event streams open.", self._streams)

@@ -66,6 +66,7 @@ def stats(given: Given, _: Viewer) -> JSONResponse:
             },
             "view": {"lag": given.projector.lag(), "set_aside": given.store.set_aside()},
             "configuration_refused_since": refused_since(given.hot),
+            "degraded": [each.as_fields() for each in given.vitals.lacking()],
             "figures": figures(given),
         }
     )

@@ -1,4 +1,4 @@
-// The figures of the day at the top: open cases, how late they come, cameras, and a configuration that was refused.
+// The figures of the day at the top: open cases, how late they come, cameras; a configuration that was refused, and what is missing.
 
 import { day, h, t } from "/wall/words.js";
 
@@ -15,6 +15,7 @@ export function showFigures(node, stats) {
   ];
   const refused = stats.configuration_refused_since;
   if (refused) shown.push(["configuration", t("configuration.refused", { at: day(refused) }), true]);
+  for (const { what, since } of stats.degraded ?? []) shown.push([`without_${what}`, t(`without.${what}`, { at: day(since) }), true]);
   node.replaceChildren(...shown.map(([name, value, bad]) =>
     h("div", { class: bad ? "bad" : "", "data-figure": name }, h("dt", {}, t(`figure.${name}`)), h("dd", {}, String(value)))));
 }

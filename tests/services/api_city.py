@@ -23,6 +23,7 @@ from citybrain.domain.episode import Evidence
 from citybrain.domain.geometry import Box, Polygon
 from citybrain.evidence.files import FileEvidence
 from citybrain.hot.sqlite import SqliteHot
+from citybrain.ports import EvidenceStore, HotStore
 from citybrain.wire import CASE_EVENTS, COMMANDS, dumps, read_command, write_case_event
 from events_api.app import create_app
 from events_api.ports import DeadLetter, SceneInfo
@@ -174,8 +175,8 @@ class City:
         self.pipeline = LocalBus(folder / "citybrain.db", clock=self.clock)
         self.store = SqlCases.file(folder / "view.db")
         self.subscriptions = Subscriptions(Database.file(folder / "subscriptions.db", durable=False), clock=self.clock)
-        self.hot = SqliteHot(folder / "hot.db", clock=self.clock)
-        self.evidence = FileEvidence(folder / "evidence")
+        self.hot: HotStore = SqliteHot(folder / "hot.db", clock=self.clock)
+        self.evidence: EvidenceStore = FileEvidence(folder / "evidence")
         self.keys: Keys = FileKeys(folder / "keys.json", clock=self.clock)
         self.letters = MemoryDeadLetters()
         self.secret = secret

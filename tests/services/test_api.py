@@ -294,7 +294,7 @@ def test_figures_reach_stats_and_prometheus(city, http):
 
 
 def test_readiness_names_every_reason_against_it(city, http):
-    assert http.get("/readyz").json() == {"ready": True}
+    assert http.get("/readyz").json() == {"ready": True, "degraded": []}
     long_ago = city.clock.now() - timedelta(minutes=5)
     city.beat("pipeline", at=long_ago)
     city.beat("ingest", at=long_ago)
