@@ -22,7 +22,12 @@ os.environ["YOLO_OFFLINE"] = "true"
 settings.register_profile("citybrain", derandomize=True, deadline=None, database=None)
 settings.load_profile("citybrain")
 
-PACKAGES = {"redis-server": "redis-server", "chromium": "chromium", "chromedriver": "chromium-driver", "promtool": "prometheus"}
+PACKAGES = {
+    "redis-server": "redis-server",
+    "chromium": "chromium",
+    "chromedriver": "chromium-driver",
+    "promtool": "prometheus",
+}
 
 
 def _stay_on_this_machine(event: str, arguments: tuple[object, ...]) -> None:

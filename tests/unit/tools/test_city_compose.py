@@ -137,6 +137,7 @@ def test_every_command_of_ours_is_one_that_the_command_line_knows(city: dict[str
 
 
 def test_every_role_finds_all_that_is_shared(city: dict[str, Any], tmp_path: Path) -> None:
+    told = Deployment.told(tmp_path, environment={})
     for name, service in ours(city).items():
         environment = service["environment"]
         told = Deployment.told(tmp_path, environment=environment)

@@ -133,7 +133,8 @@ def test_prometheus_asks_services_that_it_can_reach_and_every_one_that_tells() -
 
 
 def test_every_alert_says_how_bad_it_is_and_where_to_look_and_is_tested_both_ways() -> None:
-    fires, quiet = set(), set()
+    fires: set[str] = set()
+    quiet: set[str] = set()
     for test in TESTS:
         for each in test.get("alert_rule_test", []):
             (fires if each.get("exp_alerts") else quiet).add(each["alertname"])
