@@ -48,8 +48,8 @@ async def _registered(address: KafkaAddress) -> dict[str, bytes]:
     consumer = aiokafka.AIOKafkaConsumer(
         enable_auto_commit=False, request_timeout_ms=_REQUEST_MS, fetch_max_wait_ms=_POLL_MS, **address.client()
     )
-    await consumer.start()
     try:
+        await consumer.start()
         if topic not in await consumer.topics():
             raise UsageError(f"{address} has no topic {topic}; make it: citybrain topics create --bus …")
         partitions = [aiokafka.TopicPartition(topic, each) for each in consumer.partitions_for_topic(topic) or ()]
@@ -80,8 +80,8 @@ async def _register(address: KafkaAddress, said: Mapping[str, bytes | None]) -> 
     producer = aiokafka.AIOKafkaProducer(
         acks="all", request_timeout_ms=_REQUEST_MS, **(plain if address.plain else careful), **address.client()
     )
-    await producer.start()
     try:
+        await producer.start()
         topic = address.topic(CAMERAS)
         await asyncio.gather(
             *[await producer.send(topic, value, key=camera.encode()) for camera, value in said.items()]
