@@ -31,6 +31,7 @@ import logging
 import re
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -133,6 +134,8 @@ class Database:
         self._autocommit = (
             self._engine.execution_options(isolation_level="AUTOCOMMIT") if self.postgres else self._engine
         )
+        # To take one from the pool and to give it back costs as much as what is mostly asked of a file.
+        self._at_hand: deque[sa.Connection] | None = None if self.postgres or not url.database else deque()
         # SQLite lets one write at a time, and who finds it busy sleeps and asks again: threads had better queue here.
         self._writer: AbstractContextManager[Any] = nullcontext() if self.postgres else threading.Lock()
 
@@ -156,7 +159,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """A connection without a transaction. Raises DatabaseAway."""
-        with self._told(), self._autocommit.connect() as connection:
+        with self._told(), self._connection(self._autocommit) as connection:
             yield connection
 
     @contextmanager
@@ -164,7 +167,7 @@ class Database:
         """A transaction: committed at the end, rolled back when anything raises. On SQLite it is the only one from its beginning;
         on PostgreSQL it sees what others commit meanwhile, so lock what must stand still (`with_for_update`, `alone`).
         Raises DatabaseAway: it is then unknown whether a commit that was under way came through."""
-        with self._told(), self._writer, self._engine.connect() as connection:
+        with self._told(), self._writer, self._connection(self._engine) as connection:
             if not self.postgres:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection
@@ -203,7 +206,29 @@ class Database:
         log.info("%s: the tables of %s are of version %s now (before: %s)", self.address, migrations.name, head, before)
 
     def close(self) -> None:
+        while self._at_hand:
+            self._at_hand.pop().close()
         self._engine.dispose()
+
+    @contextmanager
+    def _connection(self, engine: sa.Engine) -> Iterator[sa.Connection]:
+        if self._at_hand is None:
+            with engine.connect() as connection:
+                yield connection
+            return
+        try:
+            connection = self._at_hand.pop()
+        except IndexError:
+            connection = engine.connect()
+        try:
+            yield connection
+        except BaseException:
+            connection.close()  # with what it began
+            raise
+        if len(self._at_hand) < _CONNECTIONS:
+            self._at_hand.append(connection)
+        else:
+            connection.close()
 
     @contextmanager
     def _told(self) -> Iterator[None]:

@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
@@ -231,7 +232,7 @@ class SqlCases:
 
     def _events(self, found: sa.Select[Any], **values: object) -> list[StoredEvent]:
         with self._database.reading() as db:
-            return [StoredEvent(*row) for row in db.execute(found, values)]
+            return list(starmap(StoredEvent, db.execute(found, values).cursor.fetchall()))
 
     def _conditions(self, wanted: Wanted) -> list[sa.ColumnElement[bool]]:
         conditions: list[sa.ColumnElement[bool]] = [
