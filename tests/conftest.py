@@ -85,7 +85,7 @@ def broker() -> Iterator[Broker]:
 
 @pytest.fixture(scope="session")
 def keeping(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeepingBroker]:
-    """A broker with idempotent producers, which may be killed and started again; a test leaves it running."""
+    """A broker with idempotent producers, which may leave and be started again; a test leaves it running."""
     running = KeepingBroker.start(tmp_path_factory.mktemp("noida"))
     if running is None:
         pytest.skip("noida-db is not installed")

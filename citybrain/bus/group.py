@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -64,14 +64,22 @@ class Group:
     """Takes part until cancelled, whatever becomes of the brokers.
 
     `member` is a name that a process keeps over restarts: one that is back within the session gets what it had without a
-    round; but it does not say goodbye either.
+    round; but it does not say goodbye either. `joined` is told who we are in the group, after each round; nobody after goodbye.
     """
 
     def __init__(
-        self, address: KafkaAddress, topic: str, *, name: str, follows: Follows, clock: Clock, member: str | None = None
+        self,
+        address: KafkaAddress,
+        topic: str,
+        *,
+        name: str,
+        follows: Follows,
+        clock: Clock,
+        member: str | None = None,
+        joined: Callable[[str], None] = lambda _member: None,
     ) -> None:
         self._address, self._topic, self._name, self._member = address, address.topic(topic), name, member
-        self._follows, self._clock = follows, clock
+        self._follows, self._clock, self._joined = follows, clock, joined
         self._assigned_s = 0.0
         self._unread: set[int] = set()
         self._away_since_s: float | None = None
@@ -124,6 +132,7 @@ class Group:
             with suppress(TimeoutError, *_FAULTS):
                 async with asyncio.timeout(_ANSWER_S):
                     await consumer.stop()
+                    self._joined("")
 
     async def _read(self, consumer: Any) -> None:
         found = await consumer.getmany(timeout_ms=_POLL_MS)
@@ -146,7 +155,9 @@ class Group:
 
     def assigned(self, consumer: Any, partitions: Iterable[Any]) -> None:
         """A round is over."""
-        generation: int = consumer._coordinator.generation  # noqa: SLF001  # told nowhere else
+        coordinator = consumer._coordinator  # noqa: SLF001  # told nowhere else
+        generation: int = coordinator.generation
+        self._joined(coordinator.member_id)
         places = self._follows.assigned([each.partition for each in partitions], generation=generation)
         for number, place in places.items():
             consumer.seek(aiokafka.TopicPartition(self._topic, number), place)

@@ -18,12 +18,12 @@ from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotInTime
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
 from citybrain.bus.address import KafkaAddress
+from citybrain.bus.sending import Sending, Sends
 from citybrain.bus.topics import ORDERED, layout, needs_package
 from citybrain.clock import Clock, SystemClock
 from citybrain.errors import BusAway, UsageError
@@ -43,19 +43,6 @@ _FETCH_MS = 500
 _LOOK_S = 0.05  # between two looks at the topics' ends while somebody waits
 _FAREWELL_S = 3.0
 _FOLLOWED = (COMMANDS, CASE_EVENTS)
-
-
-@dataclass(slots=True)
-class _Sending:
-    """One message on its way. `offered`: nobody waits for it, so it is tried until it is taken."""
-
-    topic: str
-    key: str
-    value: bytes
-    at_ms: int
-    partition: int | None
-    offered: bool
-    sent: Future[int] = field(default_factory=Future)
 
 
 class KafkaBus:
@@ -84,13 +71,13 @@ class KafkaBus:
         self._away = "it has not answered yet"
         self._ahead: dict[str, deque[Message]] = {}
         self._ends: dict[str, int] = {}
-        self._queue: asyncio.Queue[_Sending] = asyncio.Queue()
         self._pulse = threading.Event()
-        self._first = threading.Event()
+        self._first, self._loop_has_begun = threading.Event(), threading.Event()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="kafka", daemon=True)
         self._thread.start()
         self._chores = asyncio.run_coroutine_threadsafe(self._run(), self._loop)
+        self._loop_has_begun.wait()
         self._first.wait(self._answer_s)  # a broker that is there has answered by then: nobody need be refused
 
     def publish(self, topic: str, key: str, value: bytes) -> int:
@@ -133,7 +120,12 @@ class KafkaBus:
     def figures(self) -> Mapping[str, int]:
         """Messages in the buffer, refused because it was full, taken into it but never confirmed; how often brokers went."""
         with self._guard:
-            return {"waiting": self._waiting, "away": bool(self._away), **self._counts}
+            return {
+                "waiting": self._waiting,
+                "away": bool(self._away),
+                "renewed": self._sends.renewed,
+                **self._counts,
+            }
 
     def close(self) -> None:
         """What was offered is given some seconds to arrive."""
@@ -154,12 +146,15 @@ class KafkaBus:
         careful: dict[str, Any] = {"enable_idempotence": True, "linger_ms": 5}
         plain: dict[str, Any] = {"max_batch_size": 1, "linger_ms": 0}
         self._reading = asyncio.Lock()
-        self._producer = self._kafka.AIOKafkaProducer(
+        producer = partial(
+            self._kafka.AIOKafkaProducer,
             acks="all",
             request_timeout_ms=_REQUEST_MS,
             **(plain if self._address.plain else careful),
             **self._client,
         )
+        self._sends = Sends(producer, errors=self._errors)
+        self._loop_has_begun.set()
         self._consumer = self._kafka.AIOKafkaConsumer(
             enable_auto_commit=False,
             auto_offset_reset="none",  # a place that is not there any more is asked for anew, never guessed
@@ -167,7 +162,7 @@ class KafkaBus:
             **self._client,
         )
         said_at, said = -_SAY_AGAIN_S, ""
-        for each in (self._producer, self._consumer):
+        for each in (self._sends, self._consumer):
             while True:
                 try:
                     await each.start()
@@ -183,7 +178,7 @@ class KafkaBus:
         try:
             while True:
                 if self._away and await self._is_back() and pump is None:
-                    pump = asyncio.create_task(self._pump())
+                    pump = asyncio.create_task(self._sends.run())
                 self._first.set()
                 await asyncio.sleep(_ASK_AGAIN_S)
         finally:
@@ -206,7 +201,7 @@ class KafkaBus:
 
     async def _missing(self) -> str:
         """The first topic that is not there. A message to it would make it, cut as the brokers like; so none is sent before."""
-        found = (await self._producer.client.fetch_all_metadata()).topics()
+        found = (await self._sends.producer.client.fetch_all_metadata()).topics()
         return next((name for each in layout(1) if (name := self._address.topic(each.name)) not in found), "")
 
     def _gone(self, why: str) -> None:
@@ -223,7 +218,7 @@ class KafkaBus:
             await asyncio.sleep(0.01)
         self._away = "it is closed"
         self._chores.cancel()
-        for each in (self._producer, self._consumer):
+        for each in (self._sends, self._consumer):
             with suppress(TimeoutError, *self._errors):
                 async with asyncio.timeout(_FAREWELL_S):
                     await each.stop()
@@ -233,32 +228,9 @@ class KafkaBus:
     def _put(self, topic: str, key: str, value: bytes, *, offered: bool = False) -> Future[int]:
         """Queue a message behind all that were put before; the future has Kafka's offset."""
         at_ms = int(self._clock.now().timestamp() * 1000)
-        sending = _Sending(topic, key, value, at_ms, None, offered)
-        self._loop.call_soon_threadsafe(self._queue.put_nowait, sending)
+        sending = Sending(self._address.topic(topic), key, value, at_ms, offered)
+        self._loop.call_soon_threadsafe(self._sends.put, sending)
         return sending.sent
-
-    async def _pump(self) -> None:
-        """One after the other: sends that wait for room side by side would overtake each other."""
-        while True:
-            sending = await self._queue.get()
-            while not sending.sent.cancelled():  # else who published it has given up
-                try:
-                    arriving = await self._producer.send(
-                        self._address.topic(sending.topic),
-                        sending.value,
-                        key=sending.key.encode(),
-                        timestamp_ms=sending.at_ms,
-                    )
-                except self._kafka.errors.KafkaTimeoutError as error:  # no room: what was sent before is not confirmed
-                    if not sending.offered:
-                        _fail(sending.sent, error)
-                        break
-                except self._errors as error:
-                    _fail(sending.sent, error)
-                    break
-                else:
-                    arriving.add_done_callback(partial(_arrived, sending.sent))
-                    break
 
     async def _confirmed(self, sent: Future[int]) -> int:
         return await asyncio.wrap_future(sent)
@@ -278,7 +250,7 @@ class KafkaBus:
         partition = self._kafka.TopicPartition(self._address.topic(topic), 0)
         if partition in self._consumer.assignment():
             return partition
-        known = await self._producer.partitions_for(partition.topic)
+        known = await self._sends.producer.partitions_for(partition.topic)
         if len(known) != 1:
             raise UsageError(f"{partition.topic} has {len(known)} partitions and therefore no one order to read it by")
         self._consumer.assign([*self._consumer.assignment(), partition])
@@ -362,20 +334,6 @@ class KafkaBus:
             why = f"{type(error).__name__} {error}".rstrip()
             self._gone(f"no answer within {self._answer_s:g} s ({why})")
             raise BusAway(f"{self._address}: {why}") from None
-
-
-def _arrived(sent: Future[int], arriving: asyncio.Future[Any]) -> None:
-    if arriving.cancelled():
-        _fail(sent, ConnectionError("the producer was closed"))
-    elif (error := arriving.exception()) is not None:
-        _fail(sent, error)
-    elif sent.set_running_or_notify_cancel():
-        sent.set_result(int(arriving.result().offset))
-
-
-def _fail(sent: Future[int], error: BaseException) -> None:
-    if sent.set_running_or_notify_cancel():
-        sent.set_exception(error)
 
 
 assert set(_FOLLOWED) <= set(ORDERED)  # noqa: S101  # what is waited for can be read

@@ -1,6 +1,6 @@
 """Every bus keeps messages in order, wakes who waits, and has what it said it has, whoever is killed.
 
-On Kafka the broker is Tansu, which lacks what `tests/broker.py` names.
+On Kafka by two brokers, of which `tests/broker.py` says what each lacks.
 """
 
 import asyncio
@@ -35,12 +35,12 @@ def bus_at(place: str, **options):
     return LocalBus(Path(place), **options)
 
 
-@pytest.fixture(params=["local", "kafka"])
+@pytest.fixture(params=["local", "kafka", "kafka, idempotent"])
 def place(request, tmp_path):
     """A bus of its own for each test; on Kafka its topics are made as `citybrain topics create` makes them."""
     if request.param == "local":
         return str(tmp_path / "bus.db")
-    place = request.getfixturevalue("kafka")
+    place = request.getfixturevalue("broker" if request.param == "kafka" else "keeping").fresh()
     create(KafkaAddress.parse(place), layout(2), replicas=1)
     return place
 
@@ -372,6 +372,72 @@ def test_a_bus_may_be_opened_before_its_broker_and_before_its_topics(broker):
     finally:
         bus.close()
         late.stop()
+
+
+class Offering:
+    """Somebody who offers one message after the other, while a broker comes and goes."""
+
+    def __init__(self, broker):
+        address = KafkaAddress.parse(broker.fresh())
+        create(address, layout(2), replicas=1)
+        self.bus = KafkaBus(address, buffer=10_000, answer=timedelta(seconds=1))
+        self.said, self._stop = [], threading.Event()
+        self._thread = threading.Thread(target=self._offer)
+        self._thread.start()
+
+    def _offer(self):
+        while not self._stop.wait(0.002):
+            self.bus.offer("commands", "k", str(len(self.said)).encode())
+            self.said.append(str(len(self.said)).encode())
+
+    def go_on(self, count):
+        more = len(self.said) + count
+        until(lambda: len(self.said) > more)
+
+    def settle(self):
+        self._stop.set()
+        self._thread.join()
+        until(lambda: self.bus.figures()["waiting"] == 0 and not self.bus.figures()["away"])
+
+
+@pytest.fixture
+def offering(keeping):
+    made = Offering(keeping)
+    yield made
+    made.settle()
+    made.bus.close()
+
+
+def test_what_is_offered_while_a_broker_is_away_is_there_once_and_in_order(keeping, offering):
+    while_away = set()
+    for _ in range(4):
+        offering.go_on(100)
+        keeping.leave()
+        left = len(offering.said)
+        offering.go_on(50)
+        while_away |= set(offering.said[left:])
+        keeping.again()
+    offering.settle()
+    found = [int(each) for each in read_all(offering.bus)]
+    assert found == sorted(set(found)), "each once, and in order"
+    assert while_away <= {str(each).encode() for each in found}
+    assert len(found) > 0.9 * len(offering.said)  # this broker may forget what it confirmed while it was leaving
+    assert offering.bus.figures()["lost"] == offering.bus.figures()["refused"] == 0
+
+
+def test_where_a_broker_has_forgotten_its_producers_another_producer_takes_over(keeping, offering):
+    for _ in range(2):
+        offering.go_on(100)
+        keeping.stop()  # what it had confirmed last is lost with it, and the numbers that it had heard
+        offering.go_on(50)
+        keeping.again()
+    offering.go_on(100)
+    offering.settle()
+    found = [int(each) for each in dict.fromkeys(read_all(offering.bus))]
+    assert found == sorted(found)
+    assert found[-100:] == list(range(len(offering.said)))[-100:]
+    assert offering.bus.figures()["renewed"] > 0
+    assert offering.bus.figures()["lost"] == 0
 
 
 def test_a_topic_that_is_cut_into_parts_has_no_one_order_to_read_it_by(opened):
