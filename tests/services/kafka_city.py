@@ -119,7 +119,8 @@ class KafkaCity:
         if not self.offered():
             return False
         done, ends = self.figures(), self.ends.now()
-        return all(done[f"done.{topic}"] == end for topic, end in ends.items())
+        everybodys = done["partitions"] == 2 * PARTITIONS + 1  # else somebody's last word counts one twice, or not yet
+        return everybodys and all(done[f"done.{topic}"] == end for topic, end in ends.items())
 
     def until(self, claim: Callable[[], bool], seconds: float = 60) -> None:
         end = time.monotonic() + seconds
@@ -176,6 +177,19 @@ def by_id(bodies: Iterable[bytes]) -> dict[str, bytes]:
     for body in bodies:
         assert found.setdefault(json.loads(body)["id"], body) == body
     return found
+
+
+def differing(found: Iterable[bytes], expected: Iterable[bytes]) -> dict[str, object]:
+    """The events that only one of them has, and of those that differ the fields that do."""
+    ones, others = by_id(found), by_id(expected)
+    said: dict[str, object] = dict.fromkeys(others.keys() - ones, "missing")
+    said |= dict.fromkeys(ones.keys() - others, "more")
+    for id in ones.keys() & others:
+        if ones[id] != others[id]:
+            one, other = json.loads(ones[id]), json.loads(others[id])
+            one, other = one | one.pop("data"), other | other.pop("data")
+            said[id] = {name: (one[name], other.get(name)) for name in one if one[name] != other.get(name)}
+    return said
 
 
 @contextmanager

@@ -37,7 +37,7 @@ class Held:
     def begin(cls, stage: str, partition: int, lane: Lane) -> Held:
         """Where the lane's own progress says that it goes on."""
         held = cls(stage, partition, lane, {topic: lane.places.get(topic) for topic in SOURCES[stage]})
-        held.done = dict(lane.places)
+        held.done = {} if lane.urgent else dict(lane.places)  # what is durable may still be owed
         return held
 
 

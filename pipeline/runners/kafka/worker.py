@@ -34,6 +34,7 @@ from pipeline.runners.kafka.locality_lane import LocalityLane
 from pipeline.runners.kafka.posting import Posting
 from pipeline.runners.kafka.switch_lane import SwitchLane
 from pipeline.runners.kafka.timekeeping import Timekeeping
+from pipeline.runners.kafka.topics_there import topics_there
 from pipeline.runners.kafka.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
@@ -87,7 +88,9 @@ class KafkaWorker:
         self._counts = {"applied": 0, "rebalances": 0, "looks_expired": 0, "put_back": 0}
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Apply what comes, tell and post what follows, until told to stop."""
+        """Apply what comes, tell and post what follows, until told to stop; wait for a broker and its topics first."""
+        if not await topics_there(self._address, stop):
+            return
         self._urgent = asyncio.Event()
         parts = create_app(
             self._address,

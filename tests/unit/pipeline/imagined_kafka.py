@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from random import Random
+from typing import Any
 from zlib import crc32
 
 from citybrain.bus.topics import (
@@ -65,7 +66,8 @@ class ImaginedKafka:
 
     def begin(self, stage: str, partition: int) -> None:
         """A lane anew, from what was durable."""
-        stored, common = dict(self.tables[stage, partition]), {"partition": partition, "clock": self.clock}
+        stored: dict[bytes, bytes] = dict(self.tables[stage, partition])
+        common: dict[str, Any] = {"partition": partition, "clock": self.clock}
         lane: Lane
         if stage == CAMERAS_TABLE:
             lane = CameraLane(self.pipeline, stored, **common)

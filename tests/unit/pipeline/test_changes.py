@@ -58,10 +58,10 @@ def test_everything_that_a_change_can_say_is_tried():
     assert SAID.keys() == {each.name for each in fields(EpisodeChange)}
 
 
+AT = datetime(2026, 1, 1, tzinfo=UTC)
 GONE = EpisodeChange(
-    ChangeKind.SEEN_GONE, "s", "gd-1", "kerb", "gd-1/kerb", "camera:gd-1", *[datetime(2026, 1, 1, tzinfo=UTC)] * 2,
-    "", 0.0, None, 0.0, 0.0, 0.0,
-)  # fmt: skip
+    ChangeKind.SEEN_GONE, "s", "gd-1", "kerb", "gd-1/kerb", "camera:gd-1", AT, AT, "", 0.0, None, 0.0, 0.0, 0.0
+)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from citybrain.bus.topics import (
     LOCALITY_COMMANDS,
 )
 from citybrain.clock import ManualClock
-from citybrain.domain.case import CaseAction
+from citybrain.domain.case import Case, CaseAction
 from citybrain.domain.command import Act, Configured, Delivered, LookAgain, Silence, Silenced, Tick
 from citybrain.errors import Unreadable
 from citybrain.wire import (
@@ -128,7 +128,7 @@ BRISK = scene(hold="20s", max_gap="10s", clear_after="15s", verify_for="20s")
 NEAR = city([BRISK], [camera("gd-1", grid_cell="530111001001003"), camera("gd-2", grid_cell="530111001001004")])
 
 
-def parked_in(kafka: ImaginedKafka, *cameras: str, until: float = 60) -> dict[str, str]:
+def parked_in(kafka: ImaginedKafka, *cameras: str, until: float = 60) -> dict[str, Case]:
     """The cases of a car before each camera, by camera."""
     for name in cameras:
         for value in messages(Street([Thing(A)], missed=0, camera=name, evidence=True).looks(every=2, until=until)):
@@ -231,8 +231,8 @@ def test_a_partition_that_was_judged_by_another_configuration_is_told_so_and_let
     kafka = ImaginedKafka(Pipeline(NEAR), random=Random(2), crashes=crashes)
     cases = parked_in(kafka, "gd-1", "gd-2")
     kafka.crashes = 0
-    for lane in kafka.lanes:  # all is durable
-        kafka.commit(*lane)
+    for each in kafka.lanes:  # all is durable
+        kafka.commit(*each)
     kafka.crashes = crashes
     kafka.pipeline = Pipeline(replace(city([BRISK], [NEAR.cameras["gd-1"]]), revision="another"))
     for (stage, partition), lane in kafka.lanes.items():
@@ -347,12 +347,12 @@ def test_what_is_told_of_one_key_keeps_its_order_when_the_clock_goes_back():
 # -- what cannot be read ------------------------------------------------------------------------------------------------
 
 
-def lane_for(topic):
+def lane_for(topic, stored=()):
     if topic in CameraLane.sources:
-        return CameraLane(PIPELINE, {}, partition=2, clock=CLOCK)
+        return CameraLane(PIPELINE, dict(stored), partition=2, clock=CLOCK)
     if topic == COMMANDS:
-        return SwitchLane(PIPELINE, {}, partition=2, partitions=3, clock=CLOCK)
-    return LocalityLane(PIPELINE, {}, partition=2, endpoints=[], clock=CLOCK)
+        return SwitchLane(PIPELINE, dict(stored), partition=2, partitions=3, clock=CLOCK)
+    return LocalityLane(PIPELINE, dict(stored), partition=2, endpoints=[], clock=CLOCK)
 
 
 @pytest.mark.parametrize("topic", [DETECTIONS, CAMERA_COMMANDS, COMMANDS, EPISODES, LOCALITY_COMMANDS])
@@ -366,13 +366,7 @@ def test_what_cannot_be_read_becomes_a_dead_letter_with_its_reason_and_place(top
     assert fields["kind"] == "unreadable"
     assert "expected JSON" in fields["reason"]
     assert dict(made.set_aside()) == {"unreadable": 1}
-    restored = type(made)(
-        PIPELINE,
-        cut.records,
-        partition=2,
-        clock=CLOCK,
-        **({"partitions": 3} if topic == COMMANDS else {"endpoints": []} if isinstance(made, LocalityLane) else {}),
-    )
+    restored = lane_for(topic, cut.records)
     assert restored.cut().owed == cut.owed, "a crash before it was told does not lose it"
     assert dict(restored.set_aside()) == {"unreadable": 1}
 
