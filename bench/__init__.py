@@ -26,6 +26,7 @@ NAMES = (
     "quality",
     "stories",
     "streams",
+    "view",
     "wall",
     "windows",
 )

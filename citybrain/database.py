@@ -352,10 +352,10 @@ def _version(db: sa.Connection, migrations: Migrations, database: Database) -> s
 
 
 def _run_scripts(db: sa.Connection, migrations: Migrations) -> None:
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     from alembic import command
     from alembic.config import Config
 
-    logging.getLogger("alembic").setLevel(logging.WARNING)
     with (
         importlib.resources.as_file(importlib.resources.files("citybrain.migrations")) as env,
         importlib.resources.as_file(importlib.resources.files(migrations.package)) as scripts,
