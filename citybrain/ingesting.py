@@ -16,9 +16,9 @@ from typing import Any
 from citybrain import assembly, reading
 from citybrain.assembly import Configuration
 from citybrain.briefing import plan_of
-from citybrain.bus.address import KafkaAddress
 from citybrain.clock import Clock, SystemClock
 from citybrain.deployment import Deployment
+from citybrain.evidence.choice import waiting_of
 from citybrain.ports import Bus, HotStore
 from citybrain.running import run_until_told
 from citybrain.sharing import Sharing
@@ -57,7 +57,8 @@ class _Ingest:
         data = str(city.data.path)
         command = python("citybrain.worker", "--data", data, "--fd", "{fd}", "--worker", "{worker}")
         self.pool = WorkerPool(command, count=workers)
-        self.clips = Clips(evidence=city.open_evidence(), bus=self.bus, clock=self.clock)
+        self._evidence = city.open_evidence()
+        self.clips = Clips(evidence=self._evidence, bus=self.bus, clock=self.clock)
         self._sharing: Sharing | None = None
         self.network = Network(
             plan_of(self.watching.current),
@@ -102,7 +103,7 @@ class _Ingest:
     async def shared(self, bus: str, stop: asyncio.Event, *, member: str | None) -> None:
         """Look at this process's part of the cameras that were published."""
         sharing = self._sharing = Sharing(
-            KafkaAddress.parse(bus),
+            bus,
             self.network,
             self.pool,
             configuration=self.watching.current,
@@ -125,9 +126,11 @@ class _Ingest:
                 end.set()
 
     def _beside(self) -> Mapping[str, Any]:
+        spooled = {f"evidence.{name}": figure for name, figure in waiting_of(self._evidence).items()}
         if self._sharing is None:
-            return {}
-        return {**self._sharing.figures(), **{f"bus.{name}": figure for name, figure in self.bus.figures().items()}}
+            return spooled
+        bus = {f"bus.{name}": figure for name, figure in self.bus.figures().items()}
+        return {**self._sharing.figures(), **bus, **spooled}
 
     async def _after_the_pipeline(self, configuration: Configuration) -> None:
         """Looks of a camera that the pipeline does not know yet would be set aside."""

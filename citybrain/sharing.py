@@ -18,6 +18,8 @@ from typing import Any
 from citybrain.assembly import Configuration
 from citybrain.briefing import plan_of
 from citybrain.bus.address import KafkaAddress
+from citybrain.bus.farewell import Farewell
+from citybrain.bus.topics import needs_package
 from citybrain.clock import Clock
 from citybrain.errors import Unreadable
 from citybrain.ports import HotStore
@@ -48,7 +50,7 @@ class Sharing:
 
     def __init__(
         self,
-        address: KafkaAddress,
+        bus: str,
         network: Network,
         pool: WorkerPool,
         *,
@@ -59,11 +61,10 @@ class Sharing:
         member: str | None = None,
     ) -> None:
         """`name` is that of the network process. Raises UsageError when the package for it is missing."""
+        address = KafkaAddress.parse(bus)
         try:
             from citybrain.bus.group import Group
         except ImportError:
-            from citybrain.bus.topics import needs_package
-
             raise needs_package(address) from None
         self._network, self._pool, self._clock, self._configuration = network, pool, clock, configuration
         self._hot, self._name = hot, name
@@ -74,7 +75,9 @@ class Sharing:
         self._made: dict[str, tuple[bytes, CameraSettings | Unusable]] = {}
         self._stale = False
         self._woken = asyncio.Event()
-        self._group = Group(address, CAMERAS, name=GROUP, follows=self, clock=clock, member=member)
+        self._farewell = Farewell(bus, GROUP) if member is None else None  # who keeps a name is to come back to it
+        joined = self._farewell.tell if self._farewell is not None else lambda _member: None
+        self._group = Group(address, CAMERAS, name=GROUP, follows=self, clock=clock, member=member, joined=joined)
         self._said_away = False
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -96,6 +99,8 @@ class Sharing:
             for each in tasks:
                 each.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            if self._farewell is not None:
+                await asyncio.to_thread(self._farewell.close)
 
     def adopt(self, configuration: Configuration) -> None:
         """The folder has changed: go on by this."""

@@ -121,7 +121,10 @@ class Share:
         for each in self._mine:
             self._partitions.setdefault(each, _Partition())
             self._lingers.pop(each, None)
-        self._settle(now_s)
+        if before < self._mine and any(self._partitions[each].acted for each in before) and self._due_s is None:
+            self._due_s = now_s  # somebody of an old company is gone: nobody else looks at what was theirs
+        else:
+            self._settle(now_s)
         return {each: self._partitions[each].place for each in self._mine}
 
     def heard(self, partition: int, place: int, camera: str, entry: bytes | None, *, now_s: float) -> None:

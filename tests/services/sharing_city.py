@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import aiokafka
+import psutil
 import pytest
 import yaml
 
@@ -113,8 +114,11 @@ class SharingCity:
         self.running[name] = Ingest(self, name, *more)
         return self.running[name]
 
-    async def kill(self, name: str) -> None:
+    async def kill(self, name: str, *, machine: bool = False) -> None:
+        """SIGKILL: to the process, or to all that it started as well, as when its machine dies."""
         process = self.running.pop(name).process
+        for each in psutil.Process(process.pid).children() if machine else ():
+            each.kill()
         process.send_signal(signal.SIGKILL)
         await asyncio.to_thread(process.wait)
 

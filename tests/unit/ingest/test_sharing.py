@@ -164,6 +164,16 @@ def test_a_topic_that_was_made_anew_is_believed() -> None:
     assert share.part(10.5) == Part(1, {"new": b"1"}, {})
 
 
+def test_what_a_process_left_behind_is_not_waited_for() -> None:
+    share = holding(0)
+    share.assigned([0, 1], generation=2, now_s=10.0)
+    share.heard(1, 0, "a1", b"1", now_s=10.1)
+    share.caught_up(1, now_s=10.1)
+    part = share.part(10.1)
+    assert part is not None
+    assert sorted(part.cameras) == ["a0", "a1", "b0"]
+
+
 def test_a_process_that_gets_nothing_stands_by() -> None:
     share = Share()
     share.assigned([], generation=1, now_s=0.0)
