@@ -64,6 +64,8 @@ class Guard:
         host = headers.get("host", "")
         if (unknown := self._unknown_host(host)) is not None:
             return unknown
+        if "\0" in scope["path"]:
+            return Problem(404, "not-found", "nothing is named so")
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > limit:
             return _too_large(limit)

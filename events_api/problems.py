@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError, ValidationException, WebSocketRequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
@@ -142,6 +143,12 @@ def install(app: FastAPI) -> None:
         _log.warning("%s could not be answered: %s", request.url.path, error)
         detail = "the database does not answer; the same request may be made again"
         return document(Problem(503, "database-away", detail, headers={"Retry-After": "2"}), request.url.path)
+
+    @app.exception_handler(DataError)
+    async def _not_kept(request: HTTPConnection, error: DataError) -> JSONResponse:
+        """What text of PostgreSQL's cannot hold, NUL above all; no schema of ours forbids it everywhere."""
+        _log.info("%s has what no database keeps: %s", request.url.path, type(error.orig).__name__)
+        return document(Problem(422, "invalid-request", "a character that no text has (NUL)"), request.url.path)
 
     @app.exception_handler(EvidenceAway)
     async def _evidence_away(request: HTTPConnection, error: EvidenceAway) -> JSONResponse:

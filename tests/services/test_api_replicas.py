@@ -21,8 +21,12 @@ import pytest
 from citybrain.bus.local import LocalBus
 from citybrain.database import Database
 from citybrain.wire import CASE_EVENTS, write_case_event
+from events_api.audit import AuditTrail
 from events_api.parts import COOKIE
-from tests.services.api_city import case, event
+from events_api.personal import Reporters
+from events_api.store.sql import SqlCases
+from events_api.subscriptions.store import Subscriptions
+from tests.services.api_city import City, case, event, serving
 from tests.services.receiver import Receiver, receiving
 from tests.services.test_subscriptions import until, versions
 
@@ -208,6 +212,26 @@ def test_replicas_that_are_killed_and_started_again_and_again_lose_nothing(city)
         for receiver in receivers:
             assert sorted(receiver.wait_for(len(told), within_s=60)) == sorted(each.id for each in told)
             assert receiver.in_order()
+
+
+def test_what_no_database_keeps_is_its_askers_fault(tmp_path, postgres):
+    with ExitStack() as opened:
+        database = opened.enter_context(closing(Database.open(postgres.empty())))
+        city = City(tmp_path)
+        opened.callback(city.close)
+        city.subscriptions = Subscriptions(database, clock=city.clock)
+        trail = AuditTrail(database, clock=city.clock)
+        store = SqlCases(database)
+        city.store.close()
+        city.store = store
+        url = opened.enter_context(serving(city.app(trail=trail, reporters=Reporters(database))))
+        http = opened.enter_context(httpx.Client(base_url=url, timeout=20))
+        for path in ("/v1/cases/%00", "/v1/subscriptions/%00", "/v1/subscriptions/x/deliveries/%00/resend"):
+            assert http.get(path).status_code == 404, path
+        assert http.get("/v1/audit?actor=%00").status_code == 200
+        assert http.get("/v1/cases?q=%00").status_code in {200, 422}
+        named = http.post("/v1/subscriptions", json={"name": "a\0", "url": "http://example.org/"})
+        assert (named.status_code, named.json()["title"]) == (422, "invalid request")
 
 
 def subscribed(replica: Replica, receiver: Receiver, name: str) -> dict[str, str]:
