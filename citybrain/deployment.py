@@ -14,7 +14,6 @@ from citybrain.bus.choice import open_bus
 from citybrain.bus.local import connect
 from citybrain.errors import UsageError
 from citybrain.evidence.choice import objects_beside, open_evidence
-from citybrain.evidence.claims import Claims
 from citybrain.evidence.seals import Seal, Sealing, seals_of
 from citybrain.evidence.signer import Signer
 from citybrain.evidence.stored_seals import StoredSeals
@@ -172,10 +171,6 @@ class Deployment:
     def open_sealing(self, evidence: EvidenceStore) -> Sealing:
         """Beside the evidence: where the pipeline has no database of its own to seal in."""
         return StoredSeals(objects_beside(evidence, self.data.evidence), self.signer(), evidence)
-
-    def open_claims(self, evidence: EvidenceStore) -> Claims:
-        """What a worker of many keeps and seals; what it owes lies in the data folder."""
-        return Claims(evidence, self.open_sealing(evidence), folder=self.data.path / "claims")
 
     def seals_of(self, evidence: EvidenceStore) -> Callable[[str], Sequence[Seal]]:
         """A case's seals in their order, from where the pipeline of this city puts them."""

@@ -28,6 +28,7 @@ from citybrain.wire import dumps, loads
 log = logging.getLogger(__name__)
 
 EVERY_S = 2.0
+_SETTLES_S = 3 * EVERY_S  # seen at one look, still the same at the next, read
 _TELL_EVERY = timedelta(seconds=5)
 _FORGET = timedelta(seconds=60)
 _MOST_FAULTS = 50
@@ -197,11 +198,14 @@ async def following(
 
 async def adopted_by(role: str, revision: str, *, hot: HotStore, at_most: timedelta) -> bool:
     """Wait until another role goes on by this revision, in all its processes; False when it does not in time, and may not run
-    at all."""
+    at all. While what is hot is away nobody can say: then as long as a role needs to see a change and settle it."""
+    began_s = asyncio.get_running_loop().time()
     with suppress(TimeoutError):
         async with asyncio.timeout(at_most.total_seconds()):
-            while revisions_of(role, hot=hot) != {revision}:  # noqa: ASYNC110  # it is another process
+            while revisions_of(role, hot=hot) != {revision}:
                 await asyncio.sleep(0.2)
+                if hot.away_since() is not None and asyncio.get_running_loop().time() - began_s > _SETTLES_S:
+                    return False
             return True
     return False
 

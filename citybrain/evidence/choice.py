@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from citybrain.evidence.files import FileEvidence
@@ -22,6 +23,16 @@ def open_evidence(url: str | None, path: Path) -> EvidenceStore:
 
     address = Address.read(url)
     return S3Evidence(Bucket(address), Spool(path.with_name("spool")), sweeps=address.sweeps)
+
+
+def waiting_of(evidence: EvidenceStore) -> Mapping[str, int]:
+    """What of this machine waits for storage elsewhere, and how much was refused for want of room; nothing for a folder."""
+    from citybrain.evidence.s3 import S3Evidence
+
+    if not isinstance(evidence, S3Evidence):
+        return {}
+    waiting = evidence.waiting()
+    return {"waiting": waiting.count, "waiting_bytes": waiting.bytes, "refused": waiting.refused}
 
 
 def objects_beside(evidence: EvidenceStore, path: Path) -> Objects:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -143,3 +144,11 @@ async def test_a_role_waits_for_another_one_no_longer_than_it_may(role):
     assert await adopted_by("pipeline", revision, hot=role.hot, at_most=timedelta(seconds=5))
     assert not await adopted_by("pipeline", "another", hot=role.hot, at_most=timedelta())
     assert revisions_of("nobody", hot=role.hot) == set()
+
+
+async def test_while_nobody_can_say_it_is_waited_for_no_longer_than_a_change_takes_to_settle(tmp_path, monkeypatch):
+    monkeypatch.setattr("citybrain.watching._SETTLES_S", 0.0)
+    (tmp_path / "no folder").write_text("")
+    hot = SqliteHot(tmp_path / "no folder" / "hot.db")
+    async with asyncio.timeout(20):
+        assert not await adopted_by("pipeline", "another", hot=hot, at_most=timedelta(hours=1))
