@@ -81,7 +81,7 @@ class KeepingBroker:
 
     def again(self) -> None:
         """Start it with what it had."""
-        options = ["--only", "kafka", "--kafka-port", str(self.port), "--data-dir", self._folder]
+        options = ["--only", "kafka", "--kafka-port", str(self.port), "--data-dir", str(self._folder)]
         self._process = subprocess.Popen(
             [self._program, "start", *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -35,7 +35,7 @@ class Stretch:
     key: str | None = None
 
 
-def read_stretch(address: KafkaAddress, wanted: Stretch) -> Iterator[Message]:
+def read_stretch(address: KafkaAddress, wanted: Stretch) -> Generator[Message, None, None]:
     """What is there of it now, in order of the instants at which it was logged; what is of one key, as it came.
 
     Raises BusAway when no broker answers, UsageError when there is no such topic.

@@ -77,6 +77,7 @@ class KafkaBus:
         self._thread = threading.Thread(target=self._loop.run_forever, name="kafka", daemon=True)
         self._thread.start()
         self._chores = asyncio.run_coroutine_threadsafe(self._run(), self._loop)
+        self._chores.add_done_callback(self._ended)
         self._loop_has_begun.wait()
         self._first.wait(self._answer_s)  # a broker that is there has answered by then: nobody need be refused
 
@@ -184,6 +185,14 @@ class KafkaBus:
         finally:
             if pump is not None:
                 pump.cancel()
+
+    def _ended(self, chores: Future[None]) -> None:
+        """Nothing but a defect of ours, or closing, ends the thread's work: whoever asks is to hear of it."""
+        if not chores.cancelled() and (error := chores.exception()) is not None:
+            log.error("%s: the bus has ended", self._address, exc_info=error)
+            self._gone(f"it has ended ({type(error).__name__}: {error})")
+        self._loop_has_begun.set()
+        self._first.set()
 
     async def _is_back(self) -> bool:
         try:

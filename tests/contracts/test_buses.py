@@ -121,7 +121,8 @@ def test_a_reader_pages_through_without_gap_or_repeat(bus):
 
 def test_readers_at_different_places_do_not_disturb_each_other(bus):
     offsets = [bus.publish("commands", "k", str(n).encode()) for n in range(20)]
-    one, other, found = 0, offsets[9], ([], [])
+    found: tuple[list, list] = ([], [])
+    one, other = 0, offsets[9]
     for _ in range(10):
         for place, cursor in enumerate((one, other)):
             found[place].extend(page := bus.read(("commands",), after=cursor, limit=2))

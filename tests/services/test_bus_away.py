@@ -2,6 +2,7 @@
 
 import time
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -17,7 +18,8 @@ def city(tmp_path, kafka, broker):
     address = KafkaAddress.parse(kafka)
     create(address, layout(2), replicas=1)
     made = City(tmp_path)
-    made.bus, made.pipeline = (KafkaBus(address, answer=timedelta(seconds=0.5)) for _ in range(2))
+    buses: list[Any] = [KafkaBus(address, answer=timedelta(seconds=0.5)) for _ in range(2)]
+    made.bus, made.pipeline = buses
     yield made
     broker.thaw()
     made.bus.close()

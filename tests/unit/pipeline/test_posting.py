@@ -4,6 +4,7 @@ import json
 from collections import defaultdict
 from datetime import timedelta
 from random import Random
+from typing import Any, cast
 
 import pytest
 from hypothesis import Phase, assume, given, settings
@@ -79,8 +80,8 @@ class Town:
         self.random = Random(seed)
         self.kafka = ImaginedKafka(PIPELINE, random=self.random, crashes=crashes, endpoints=("desk",))
         self.desk = Desk(self.kafka.clock, fault)
-        self.letters = LoggedDeadLetters(TopicBus(self.kafka), clock=self.kafka.clock)
-        self.owed = defaultdict(dict)
+        self.letters = LoggedDeadLetters(cast("Any", TopicBus(self.kafka)), clock=self.kafka.clock)
+        self.owed: defaultdict[str, dict[str, int]] = defaultdict(dict)
         """What was ever owed to the desk: of each case the version that each event tells."""
         self.begin()
 
@@ -124,7 +125,7 @@ class Town:
 
 def first_heard(desk):
     """In which order the desk first took the events of each case."""
-    found = defaultdict(dict)
+    found: defaultdict[str, dict[str, None]] = defaultdict(dict)
     for each in desk.taken:
         found[each.case].setdefault(each.id)
     return {case: list(ids) for case, ids in found.items()}
@@ -187,7 +188,7 @@ async def test_what_the_desk_refuses_is_a_letter_until_somebody_sends_it_again(d
             await town.round()
     await town.settle()
     assert {each.id for each in town.desk.taken} == {each.id for each in letters}
-    another = LoggedDeadLetters(TopicBus(town.kafka), clock=town.kafka.clock)
+    another = LoggedDeadLetters(cast("Any", TopicBus(town.kafka)), clock=town.kafka.clock)
     assert list(another.all(limit=10)) == []
 
 
