@@ -19,7 +19,6 @@ from citybrain.briefing import plan_of
 from citybrain.clock import Clock, SystemClock
 from citybrain.deployment import Deployment
 from citybrain.evidence.choice import waiting_of
-from citybrain.evidence.choice import waiting_of
 from citybrain.ports import Bus, HotStore
 from citybrain.running import run_until_told
 from citybrain.sharing import Sharing
