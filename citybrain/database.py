@@ -195,9 +195,9 @@ class Database:
                 return
         with self.writing() as db:
             if self.postgres:
-                db.exec_driver_sql(
-                    "SET LOCAL statement_timeout = 0"
-                )  # to wait for another process, and for large tables
+                # To wait for another process, and for large tables; a busy machine takes its time between two statements.
+                db.exec_driver_sql("SET LOCAL statement_timeout = 0")
+                db.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = '2min'")
             self.alone(db, "migrations")
             before = _version(db, migrations, self)
             if before == head:
