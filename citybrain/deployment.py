@@ -140,7 +140,9 @@ class Deployment:
     def told(cls, data: Path, *, environment: Mapping[str, str] | None = None, **addresses: str | None) -> Deployment:
         """By options (`addresses`), and where none is given by the environment's variables."""
         known = os.environ if environment is None else environment
-        return cls(DataFolder(data), **{name: addresses.get(name) or known.get(VARIABLES[name]) for name in VARIABLES})
+        return cls(
+            DataFolder(data), **{name: addresses.get(name) or known.get(VARIABLES[name]) or None for name in VARIABLES}
+        )
 
     def export(self, environment: MutableMapping[str, str] | None = None) -> None:
         """Let child processes find the same; addresses may carry passwords, which a command line would show."""

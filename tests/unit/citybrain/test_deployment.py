@@ -78,3 +78,8 @@ def test_what_is_no_secret_is_refused_without_being_quoted(tmp_path, environment
     with pytest.raises(UsageError, match="CITYBRAIN_DISPATCH_SECRET") as refused:
         Deployment.told(tmp_path, environment={}).dispatch_secret(environment)
     assert "hunter2" not in str(refused.value)
+
+
+def test_an_empty_variable_is_none(tmp_path):
+    city = Deployment.told(tmp_path, environment={"CITYBRAIN_HOT": "", "CITYBRAIN_BUS": ""})
+    assert (city.hot, city.bus) == (None, None)
