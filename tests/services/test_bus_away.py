@@ -20,6 +20,7 @@ def city(tmp_path, kafka, broker):
     made = City(tmp_path)
     buses: list[Any] = [KafkaBus(address, answer=timedelta(seconds=0.5)) for _ in range(2)]
     made.bus, made.pipeline = buses
+    until(lambda: not any(each.figures()["away"] for each in buses))
     yield made
     broker.thaw()
     made.bus.close()
