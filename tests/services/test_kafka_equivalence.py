@@ -117,6 +117,7 @@ def test_however_many_workers_share_it_kafka_tells_what_replay_tells(kafka, tmp_
                     town.bus.publish(topic, "key", value)
             town.until(town.is_settled)
         assert differing(town.case_events(), EXPECTED) == {}
+        assert town.figures()["set_aside.unreadable"] == 0, "a defect sets aside what it cannot apply"
         busy = [name for name in map(str, range(workers)) if "partitions [" in town.said(name)]
         assert len(busy) == workers
     finally:

@@ -57,7 +57,7 @@ class Timekeeping:
         now = self.clock.now()
         next_at = {"tick": now + self.tuning.tick_every, "beat": now, "sweep": now + self.tuning.sweep_every}
         while True:
-            await asyncio.sleep(ALIVE_S)
+            await asyncio.sleep(min(ALIVE_S, self.tuning.beat_every.total_seconds()))
             now = self.clock.now()
             await self._configure(now)
             if now >= next_at["tick"]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection
 from contextlib import suppress
 
 from aiokafka.admin import AIOKafkaAdminClient
@@ -12,39 +11,50 @@ from aiokafka.errors import KafkaError
 
 from citybrain.bus.address import KafkaAddress
 from citybrain.bus.topics import layout
+from citybrain.wire import DETECTIONS
 
 log = logging.getLogger(__name__)
 
 _ASK_AGAIN_S = 2.0
 
 
-async def topics_there(address: KafkaAddress, stop: asyncio.Event) -> bool:
-    """Wait for them, and say what is waited for when that changes. False when told to stop before."""
+async def topics_there(address: KafkaAddress, stop: asyncio.Event) -> int:
+    """Wait for them, and say what is waited for when that changes. Returns into how many parts the city is cut; 0 when told
+    to stop before."""
     said = ""
     while not stop.is_set():
         try:
-            missing = await _missing(address)
+            partitions, reason = await _found(address)
         except (KafkaError, OSError) as error:
-            reason = f"no broker answers ({type(error).__name__})"
-        else:
-            if not missing:
-                return True
-            reason = f"there is no topic {', '.join(sorted(missing))}; make them: citybrain topics create --bus …"
+            partitions, reason = 0, f"no broker answers ({type(error).__name__})"
+        if partitions:
+            return partitions
         if reason != said:
             log.error("%s: %s", address, reason)
             said = reason
         with suppress(TimeoutError):
             async with asyncio.timeout(_ASK_AGAIN_S):
                 await stop.wait()
-    return False
+    return 0
 
 
-async def _missing(address: KafkaAddress) -> Collection[str]:
-    wanted = [address.topic(each.name) for each in layout(1)]
+async def _found(address: KafkaAddress) -> tuple[int, str]:
+    """The number of parts, or 0 and why nothing can begin yet. Asked of all topics first, and not by name: some brokers make
+    what they are asked for, cut as they like."""
     admin = AIOKafkaAdminClient(request_timeout_ms=5000, **address.client())
     try:
         await admin.start()
-        found = await admin.describe_topics(wanted)
-        return set(wanted) - {each["topic"] for each in found if each["partitions"]}
+        there = set(await admin.list_topics())
+        missing = [name for each in layout(1) if (name := address.topic(each.name)) not in there]
+        if missing:
+            return 0, f"there is no topic {', '.join(missing)}; make them: citybrain topics create --bus …"
+        found = await admin.describe_topics([address.topic(each.name) for each in layout(1)])
     finally:
         await admin.close()
+    counts = {address.name_of(each["topic"]): len(each["partitions"]) for each in found}
+    parts = counts[DETECTIONS]
+    if wrong := [
+        f"{each.name} ({counts[each.name]})" for each in layout(parts) if counts[each.name] != each.partitions
+    ]:
+        return 0, f"topics are not cut as {DETECTIONS} with its {parts} partitions asks for: {', '.join(wrong)}"
+    return parts, ""

@@ -19,7 +19,7 @@ from typing import Any
 from faust.types import TP, EventT
 
 from citybrain.bus.address import KafkaAddress
-from citybrain.bus.topics import CAMERAS_TABLE, LOCALITIES_TABLE, LOCALITY_COMMANDS
+from citybrain.bus.topics import CAMERAS_TABLE, LOCALITIES_TABLE
 from citybrain.clock import Clock
 from citybrain.ports import EvidenceStore, HotStore, Notifier
 from citybrain.wire import CASE_EVENTS
@@ -89,7 +89,8 @@ class KafkaWorker:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Apply what comes, tell and post what follows, until told to stop; wait for a broker and its topics first."""
-        if not await topics_there(self._address, stop):
+        self._partitions = await topics_there(self._address, stop)
+        if not self._partitions:
             return
         self._urgent = asyncio.Event()
         parts = create_app(
@@ -301,8 +302,7 @@ class KafkaWorker:
             return LocalityLane(
                 self._pipeline, stored, partition=partition, endpoints=self._endpoints, clock=self._clock
             )
-        partitions = self._app.consumer.topic_partitions(self._address.topic(LOCALITY_COMMANDS))
-        return SwitchLane(self._pipeline, stored, partition=partition, partitions=partitions, clock=self._clock)
+        return SwitchLane(self._pipeline, stored, partition=partition, partitions=self._partitions, clock=self._clock)
 
     async def _revoked(self, _: Any, revoked: set[TP], **__: Any) -> None:
         """The group gives its partitions out anew: finish what is under way, then know nothing that is not durable."""
