@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import os
 import sys
 from functools import partial
 from pathlib import Path
 
 from citybrain.clock import SystemClock
 from citybrain.database import Database
-from citybrain.deployment import DataFolder, Deployment
+from citybrain.deployment import EVIDENCE_KEY_FILE, DataFolder, Deployment
 from citybrain.errors import Unreadable, UsageError
 from citybrain.evidence import checking
 from citybrain.evidence.signer import PublicKey
@@ -24,7 +25,9 @@ DONE, FAILED = 0, 1
 def keys(given: argparse.Namespace) -> int:
     """Make, list or revoke the keys of a city, or print the public key that its evidence is checked with."""
     if given.action == "public":
-        public = Deployment(_folder(given, "keys public")).signer().public
+        is_named = bool(os.environ.get(EVIDENCE_KEY_FILE))
+        data = DataFolder(given.data or Path()) if is_named else _folder(given, "keys public")
+        public = Deployment(data).signer().public
         print(public.pem.decode(), end="")
         print(f"fingerprint {public.fingerprint}", file=sys.stderr)
         return DONE

@@ -130,3 +130,11 @@ def test_the_public_key_is_printed_and_the_private_one_never(tmp_path, capsys):
     assert said.out.encode() == (tmp_path / "evidence.pub").read_bytes()
     assert "PRIVATE" not in said.out + said.err
     assert said.err.startswith("fingerprint ")
+
+
+def test_the_public_key_of_a_file_that_is_named_is_printed_without_a_data_folder(tmp_path, capsys, monkeypatch):
+    shared = tmp_path / "shared.key"
+    public = Signer.open(shared).public
+    monkeypatch.setenv("CITYBRAIN_EVIDENCE_KEY_FILE", str(shared))
+    assert cli.run(["keys", "public"]) == 0
+    assert capsys.readouterr().out.encode() == public.pem
