@@ -35,7 +35,7 @@ from tests.flows.eventful import Log, eventful, told
 from tests.flows.street import START, A, B, C, Street, Thing
 from tests.services.kafka_city import TOWN, KafkaCity, day_of, differing
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(400)
 
 STREETS = [
     Street([Thing(A, 10, 200), Thing(B, 30, 300, who=2)], [(100, 140, Usable.LOST)], camera="gd-1", seed=1),

@@ -6,6 +6,7 @@ import shutil
 import signal
 import time
 from collections import defaultdict
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -15,13 +16,15 @@ pytest.importorskip("faust", reason="the extra `kafka` is not installed")
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from citybrain import signing
-from citybrain.bus.topics import DEAD_LETTERS, PIPELINE
-from citybrain.wire import DETECTIONS, read_case_event, write_case_event
+from citybrain.bus.address import KafkaAddress
+from citybrain.bus.topics import DEAD_LETTERS, PIPELINE, create, layout
+from citybrain.wire import COMMANDS, DETECTIONS, read_case_event, write_case_event
 from pipeline.flow import Pipeline
+from pipeline.runners.kafka.topics_there import topics_there
 from pipeline.runners.replay import Replay
 from tests.services.kafka_city import DAY, PARTITIONS, TOWN, VALUES, KafkaCity, by_id, desk
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(400)
 
 EXPECTED = {event.id: write_case_event(event) for event in Replay(Pipeline(TOWN)).run(value for _, value in VALUES)}
 THIRD = len(VALUES) // 3
@@ -172,6 +175,36 @@ def test_a_camera_that_is_no_longer_configured_lets_go_of_its_cases(town, how):
     assert (last().cameras, last().version) == (("gd-4",), 2)
     time.sleep(1)
     assert last().version == 2, "it is told once"
+
+
+# -- before it begins ---------------------------------------------------------------------------------------------------
+
+
+async def waited_for(address, topics, caplog, *, word):
+    """What is said while the topics are not as they should be, and what comes of it when they are made now."""
+    stop = asyncio.Event()
+    waiting = asyncio.create_task(topics_there(address, stop))
+    while word not in caplog.text:  # noqa: ASYNC110  # a log tells nobody that it was written
+        await asyncio.sleep(0.02)
+    assert not waiting.done()
+    if topics:
+        await asyncio.to_thread(create, address, topics, replicas=1)
+    else:
+        stop.set()
+    return await waiting
+
+
+async def test_a_worker_waits_for_its_topics_and_makes_none_by_asking(kafka, caplog):
+    address = KafkaAddress.parse(kafka)
+    assert await waited_for(address, layout(3), caplog, word="make them: citybrain topics create") == 3
+
+
+async def test_a_worker_does_not_begin_on_topics_that_are_cut_in_another_way(kafka, caplog):
+    address = KafkaAddress.parse(kafka)
+    cut = [replace(each, partitions=3 if each.name == COMMANDS else each.partitions) for each in layout(2)]
+    await asyncio.to_thread(create, address, cut, replicas=1)
+    assert await waited_for(address, [], caplog, word="not cut as detections with its 2 partitions") == 0
+    assert "commands (3)" in caplog.text
 
 
 # -- each guard, against what it guards from ---------------------------------------------------------------------------
