@@ -25,9 +25,9 @@ from citybrain.ports import Notifier
 from citybrain.running import run_until_told
 from citybrain.watching import Watching, following
 
-log = logging.getLogger(__name__)
-
 _KEEP_EVIDENCE = timedelta(hours=6)
+_TALKATIVE = ("abc", "aiokafka", "faust", "mode")
+"""Libraries that tell each step of a rebalance; what goes wrong they say as warnings."""
 
 
 def run_worker(
@@ -39,6 +39,8 @@ def run_worker(
         from pipeline.runners.kafka.worker import KafkaWorker
     except ImportError:
         raise needs_package(address) from None
+    for each in _TALKATIVE:
+        logging.getLogger(each).setLevel(logging.WARNING)
     with place(city.data.path / "pipeline", member) as (name, folder):
         clock, hot, evidence = SystemClock(), city.open_hot(), city.open_evidence()
         accepted = city.data.accepted.with_stem(f"accepted-pipeline-{name}")

@@ -2,7 +2,8 @@
 
 FAULT is `none`, or what happens to it: `ahead` begins past the place that the state names, however often it is put there,
 `unsaid` never hears from the changelog, `deaf` gets no messages any more, `hung` stops its event loop, `broken` cannot take a
-message, `slow` takes a while for each commit. TOWN is `whole` or `smaller`; SIGUSR1 makes it judge by the smaller one.
+message, `slow` takes a while for each commit, `diskless` keeps its tables in memory. TOWN is `whole` or `smaller`; SIGUSR1 makes
+it judge by the smaller one.
 """
 
 import asyncio
@@ -71,7 +72,10 @@ WORKERS = {
     "hung": Hung,
     "broken": Broken,
     "slow": Slow,
+    "diskless": KafkaWorker,
 }
+TUNINGS = {"none": TUNING, "slow": TUNING, "diskless": replace(TUNING, store="memory")}
+HURRIED = replace(TUNING, stuck_after=timedelta(seconds=4))
 
 
 async def main(bus: str, data: str, name: str, fault: str = "none", town: str = "whole", *desk: str) -> None:
@@ -87,7 +91,7 @@ async def main(bus: str, data: str, name: str, fault: str = "none", town: str = 
         data=Path(data) / name,
         notifiers=notifiers,
         hot=SqliteHot(Path(data) / "hot.db"),
-        tuning=TUNING if fault in ("none", "slow") else replace(TUNING, stuck_after=timedelta(seconds=4)),
+        tuning=TUNINGS.get(fault, HURRIED),
         name=name,
     )
     stop, loop = asyncio.Event(), asyncio.get_running_loop()

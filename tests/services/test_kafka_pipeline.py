@@ -122,9 +122,10 @@ def test_workers_killed_in_the_middle_lose_no_case_and_tell_none_twice(town, tmp
     assert len(ids) == len(set(ids)) == sum(len(each) for each in expected.values())
 
 
-@pytest.mark.parametrize("disk", ["kept", "lost"])
+@pytest.mark.parametrize("disk", ["kept", "lost", "none"])
 def test_a_worker_that_died_goes_on_from_its_disk_or_from_the_changelog(town, disk):
-    first = town.worker("0")
+    kind = "diskless" if disk == "none" else "none"
+    first = town.worker("0", fault=kind)
     town.looks(VALUES[: 2 * THIRD])
     town.until(lambda: len(town.case_events()) >= 8)
     first.kill()
@@ -132,7 +133,7 @@ def test_a_worker_that_died_goes_on_from_its_disk_or_from_the_changelog(town, di
     town.looks(VALUES[2 * THIRD :])
     if disk == "lost":
         shutil.rmtree(town.folder / "0")
-    town.worker("0")
+    town.worker("0", fault=kind)
     town.until(lambda: is_told(town))
     assert by_id(town.case_events()) == EXPECTED
 
