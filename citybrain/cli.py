@@ -8,12 +8,13 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 
 from citybrain import __version__, telemetry
 from citybrain.clock import SystemClock, instant
+from citybrain.configuration import duration
 from citybrain.errors import CityBrainError, ConfigError, UnknownPlugin, UsageError
 from citybrain.netguard import networks
 from ingest.worker_port import die_with_parent
@@ -155,6 +156,14 @@ def _reachable(text: str) -> str:
     return text
 
 
+def _duration(text: str) -> timedelta:
+    try:
+        found = duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return found
+
+
 def _count(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a number of at least 1, got {text!r}")
@@ -258,6 +267,13 @@ def _add_topics(topics: argparse.ArgumentParser) -> None:
         default=64,
         metavar="N",
         help="into how many parts the city is cut: as many workers can share it; never changed later (default: %(default)s)",
+    )
+    topics.add_argument(
+        "--keep-detections",
+        type=_duration,
+        default=timedelta(hours=6),
+        metavar="DURATION",
+        help="for how long what cameras saw can be recorded and judged once more (default: 6h)",
     )
     topics.add_argument(
         "--replicas",

@@ -125,7 +125,8 @@ def record(given: argparse.Namespace) -> int:
 def topics(given: argparse.Namespace) -> int:
     """The topics of a bus made, as far as they are missing: a line for each."""
     address = KafkaAddress.parse(_bus(given.bus, otherwise="topics: name the --bus"))
-    for line in bus_topics.create(address, bus_topics.layout(given.partitions), replicas=given.replicas):
+    topics = bus_topics.layout(given.partitions, keep_detections=given.keep_detections)
+    for line in bus_topics.create(address, topics, replicas=given.replicas):
         print(line)
     return DONE
 

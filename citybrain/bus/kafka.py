@@ -58,11 +58,12 @@ class KafkaBus:
         """Raises UsageError when the package is missing or the address's certificates are unreadable."""
         try:
             import aiokafka
-            from aiokafka.errors import KafkaError
+            from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
         except ImportError:
             raise needs_package(address) from None
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it says each second what is said once here
         self._kafka, self._errors = aiokafka, (KafkaError, OSError, TimeoutError)
+        self._absences = (NotInTime, OSError, KafkaConnectionError, KafkaTimeoutError)
         self._address, self._clock = address, clock or SystemClock()
         self._client = address.client()
         self._buffer, self._waiting, self._answer_s = buffer, 0, answer.total_seconds()
@@ -341,7 +342,8 @@ class KafkaBus:
         except (NotInTime, *self._errors) as error:
             asked.cancel()
             why = f"{type(error).__name__} {error}".rstrip()
-            self._gone(f"no answer within {self._answer_s:g} s ({why})")
+            if isinstance(error, self._absences):  # else it is about this request, and others may be answered
+                self._gone(f"no answer within {self._answer_s:g} s ({why})")
             raise BusAway(f"{self._address}: {why}") from None
 
 
