@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from citybrain.clock import Clock
@@ -46,6 +45,11 @@ _attempts = sa.Table(
     sa.Column("endpoint", TEXT, primary_key=True),
     sa.Column("id", TEXT, primary_key=True),
     *(sa.Column(name) for name in ("posted_at", "answered_at", "status")),
+)
+_NOTED = sa.text(
+    "INSERT INTO attempts (endpoint, id, posted_at, answered_at, status)"
+    " VALUES (:endpoint, :id, :posted_at, :answered_at, :status) ON CONFLICT (endpoint, id) DO UPDATE SET"
+    " posted_at = excluded.posted_at, answered_at = excluded.answered_at, status = excluded.status"
 )
 
 
@@ -244,9 +248,7 @@ def note_attempt(
     db: sa.Connection, id: str, event: str, *, posted_at: datetime, answered_at: datetime, status: int | None
 ) -> None:
     values = {"posted_at": posted_at.timestamp(), "answered_at": answered_at.timestamp(), "status": status}
-    insert = postgresql.insert if db.dialect.name == "postgresql" else sqlite.insert
-    row = insert(_attempts).values(endpoint=id, id=event, **values)
-    db.execute(row.on_conflict_do_update(index_elements=["endpoint", "id"], set_=values))
+    db.execute(_NOTED, {"endpoint": id, "id": event, **values})
 
 
 def note_failing(db: sa.Connection, id: str, *, since: datetime | None) -> None:
