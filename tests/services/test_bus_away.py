@@ -10,6 +10,7 @@ import pytest
 from citybrain.bus.address import KafkaAddress
 from citybrain.bus.kafka import KafkaBus
 from citybrain.bus.topics import create, layout
+from tests.broker import free_port
 from tests.services.api_city import City, case, serving
 
 
@@ -66,3 +67,27 @@ def test_the_api_follows_a_bus_of_many_machines_and_goes_on_when_it_is_back(city
             answer = http.post(f"/v1/cases/{shown['id']}/actions", json=act, headers={"Idempotency-Key": "once"})
         assert answer.status_code == 200
         assert answer.json()["case"]["version"] == 2
+
+
+def test_the_api_starts_before_its_broker_and_before_its_topics(tmp_path, broker):
+    port = free_port()
+    address = KafkaAddress.parse(f"kafka://127.0.0.1:{port}/late?producer=plain")
+    city = City(tmp_path)
+    buses: list[Any] = [KafkaBus(address, answer=timedelta(seconds=0.5)) for _ in range(2)]
+    city.bus, city.pipeline = buses
+    city.beat()
+    with serving(city.app()) as url, httpx.Client(base_url=url, timeout=20) as http:
+        assert http.get("/healthz").status_code == 200
+        assert "the bus cannot be read (BusAway)" in http.get("/readyz").json()["reasons"]
+        assert http.get("/v1/cases").json()["items"] == []
+        late = type(broker).start(port)
+        try:
+            create(address, layout(2), replicas=1)
+            until(lambda: not any(each.figures()["away"] for each in buses))
+            city.file(case(1))
+            until(lambda: len(http.get("/v1/cases").json()["items"]) == 1)
+            until(lambda: http.get("/readyz").status_code == 200)
+        finally:
+            for each in buses:
+                each.close()
+            late.stop()
