@@ -26,11 +26,12 @@ from citybrain.hot.sqlite import SqliteHot
 from citybrain.ports import EvidenceStore, HotStore
 from citybrain.wire import CASE_EVENTS, COMMANDS, dumps, read_command, write_case_event
 from events_api.app import create_app
-from events_api.ports import DeadLetter, SceneInfo
+from events_api.audit import AuditTrail
+from events_api.personal import Reporters
+from events_api.ports import CaseStore, DeadLetter, SceneInfo
 from events_api.security import Keys
 from events_api.server import Server
-from events_api.store.key_file import FileKeys
-from events_api.store.sql import SqlCases
+from events_api.store.choice import open_cases, open_keys
 from events_api.subscriptions.store import Subscriptions
 
 START = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
@@ -164,20 +165,33 @@ def obey(before: Case, act: Act, undone: Case | None = None) -> CaseEvent:
 
 
 class City:
-    """The API's surroundings in a folder. `pipeline` is the other side of the bus, as another process would open it."""
+    """The API's surroundings in a folder. `pipeline` is the other side of the bus, as another process would open it.
+
+    With a `database` what the API keeps lies there, as it does where replicas share it.
+    """
 
     def __init__(
-        self, folder: Path, *, clock: Clock | None = None, secret: str | None = None, cameras: int = 3
+        self,
+        folder: Path,
+        *,
+        clock: Clock | None = None,
+        secret: str | None = None,
+        cameras: int = 3,
+        database: str | None = None,
     ) -> None:
         self.folder = folder
         self.clock = clock or SystemClock()
         self.bus = LocalBus(folder / "citybrain.db", clock=self.clock)
         self.pipeline = LocalBus(folder / "citybrain.db", clock=self.clock)
-        self.store = SqlCases.file(folder / "view.db")
-        self.subscriptions = Subscriptions(Database.file(folder / "subscriptions.db", durable=False), clock=self.clock)
+        shared = None if database is None else Database.open(database)
+        self.store: CaseStore = open_cases(shared, folder / "view.db")
+        subscriptions = shared or Database.file(folder / "subscriptions.db", durable=False)
+        self.subscriptions = Subscriptions(subscriptions, clock=self.clock)
+        self.trail = AuditTrail(shared or Database.memory(), clock=self.clock)
+        self.reporters = Reporters(shared or Database.memory())
         self.hot: HotStore = SqliteHot(folder / "hot.db", clock=self.clock)
         self.evidence: EvidenceStore = FileEvidence(folder / "evidence")
-        self.keys: Keys = FileKeys(folder / "keys.json", clock=self.clock)
+        self.keys: Keys = open_keys(shared, folder / "keys.json", clock=self.clock)
         self.letters = MemoryDeadLetters()
         self.secret = secret
         self.cameras = [camera(n) for n in range(1, cameras + 1)]
@@ -188,6 +202,7 @@ class City:
         self._obeying: threading.Thread | None = None
 
     def app(self, **more):
+        more = {"trail": self.trail, "reporters": self.reporters, **more}
         return create_app(
             bus=self.bus,
             store=self.store,

@@ -29,9 +29,10 @@ SETTINGS = settings(
 )
 
 
-@pytest.fixture(scope="module")
-def document(tmp_path_factory) -> Iterator[schemathesis.BaseSchema]:
-    city = City(tmp_path_factory.mktemp("city"))
+@pytest.fixture(scope="module", params=["files", "postgres"])
+def document(request, tmp_path_factory) -> Iterator[schemathesis.BaseSchema]:
+    database = request.getfixturevalue("postgres").empty() if request.param == "postgres" else None
+    city = City(tmp_path_factory.mktemp("city"), database=database)
     city.beat(at=city.clock.now() + timedelta(minutes=5))  # or it would fall silent before everything was asked
     city.file(*(case(n) for n in range(1, 6)))
     with serving(city.app()) as url, city.obeying():

@@ -7,18 +7,15 @@ import time
 import httpx
 import pytest
 
-from citybrain.database import Database
 from events_api import following
-from events_api.store.sql import SqlCases
+from events_api.store.key_file import FileKeys
 from tests.services.api_city import City, case, serving
 from tests.services.stream_readers import EventSocketReader, EventStreamReader
 
 
 @pytest.fixture
 def city(tmp_path, postgres):
-    made = City(tmp_path)
-    made.store.close()
-    made.store = SqlCases(Database.open(postgres.empty()))
+    made = City(tmp_path, database=postgres.empty())
     made.beat()
     yield made
     made.close()
@@ -67,10 +64,12 @@ def city_failure(http: httpx.Client) -> str:
 @pytest.mark.parametrize("reader", [EventStreamReader, EventSocketReader])
 def test_a_stream_outlives_its_database_and_misses_nothing(city, postgres, monkeypatch, reader):
     monkeypatch.setattr(following, "AGAIN_S", 0.05)
+    city.keys = FileKeys(city.folder / "keys.json", clock=city.clock)  # or nobody could be let in meanwhile
     city.file(*(case(n) for n in range(1, 4)))
     with serving(city.app()) as url:
         until(lambda: city.store.cursor() == 3)
         near = reader(url, "?after=3")
+        near.bytes(150)  # it is open
         postgres.kill()
         try:
             far = reader(url, "?after=0")  # what it asks for lies further back than memory goes
