@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import socket
 import sqlite3
 import sys
 from collections.abc import Mapping, Sequence
@@ -84,7 +86,10 @@ def run_api(config: Path, city: Deployment, *, host: str, port: int, webhooks_to
     """The events API and the wall, until told to stop. `webhooks_to`: where subscribers' URLs may lead beside public addresses."""
     clock, hot, evidence, data = SystemClock(), city.open_hot(), city.open_evidence(), city.data
     bus, log_of_looks = city.open_bus(), data.database if city.bus is None else KafkaAddress.parse(city.bus)
-    watching = Watching(config, role="api", clock=clock, hot=hot, accepted=data.accepted, read=reading.apart)
+    name = "0" if city.database is None else f"{socket.gethostname()}-{os.getpid()}"
+    watching = Watching(
+        config, role="api", clock=clock, hot=hot, accepted=data.accepted, read=reading.apart, name=name
+    )
     shared = city.open_database(role="api")
     # Whoever tells subscribers waits for no disk: what a power cut takes is judged and told again.
     telling = city.open_database(role="api, telling", durable=False) or Database.file(data.subscriptions, durable=False)
@@ -113,6 +118,7 @@ def run_api(config: Path, city: Deployment, *, host: str, port: int, webhooks_to
         signer=city.signer(),
         seals=city.seals_of(evidence),
         masking=watching.current.masking,
+        name=name,
         host=host,
     )
     server, registry = Server(app, host=host, port=port), app.state.parts.registry

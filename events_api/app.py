@@ -100,13 +100,15 @@ def create_app(
     webhooks: Terms | None = None,
     shares: Shares | None = None,
     nudges: Nudges | None = None,
+    name: str = "0",
     host: str = "127.0.0.1",
 ) -> FastAPI:
     """The ASGI application for a server on `host`; its lifespan runs the projector and the deliverer. The caller closes the ports.
 
     `shares`: which subscribers this replica tells while others tell theirs; without, all of them.
     Without `masking` evidence is shown as it is; without `signer` what is exported is signed with a key that nobody keeps.
-    `nudges` carries word to other replicas of the same view; without it they notice in a fraction of a second.
+    `nudges` carries word to other replicas of the same view; without it they notice in a fraction of a second. `name` tells
+    their heartbeats apart.
     `app.state.parts.registry` holds the cameras and scenes, and adopts others while the application runs.
 
     Raises UsageError for an address that others reach while there are no keys.
@@ -160,6 +162,7 @@ def create_app(
     app.openapi = partial(_openapi, app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
     app.state.parts = parts
     app.state.noticing = noticing
+    app.state.name = name
     app.state.streams = set()
     app.state.live = set()
     problems.install(app)
@@ -225,6 +228,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         hot=parts.hot,
         terms=parts.webhooks,
         shares=parts.shares,
+        name=app.state.name,
     )
     deliverer.start()
     try:

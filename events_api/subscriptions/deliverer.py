@@ -20,7 +20,6 @@ from events_api.subscriptions.telling import Telling, Terms
 
 _log = logging.getLogger(__name__)
 
-BEAT = "heartbeat/api/0"
 _BEAT_EVERY = timedelta(seconds=5)
 _AFTER_AN_ERROR = timedelta(seconds=1)
 _STOP_WITHIN_S = 8.0
@@ -29,7 +28,8 @@ _STOP_WITHIN_S = 8.0
 class Deliverer:
     """Runs from `start` to `stop`. What it shares with the API's routes is the subscriptions' database alone.
 
-    `shares`: which subscriptions it tells while other replicas of the API tell theirs; without, all of them.
+    `shares`: which subscriptions it tells while other replicas of the API tell theirs; without, all of them. `name` tells
+    the replicas' heartbeats apart.
     """
 
     def __init__(
@@ -42,9 +42,11 @@ class Deliverer:
         hot: HotStore | None = None,
         terms: Terms | None = None,
         shares: Shares | None = None,
+        name: str = "0",
     ) -> None:
         self._subscriptions, self._bus, self._clock, self._keys, self._hot = subscriptions, bus, clock, keys, hot
         self._terms, self._shares = terms or Terms(), shares or AllShares()
+        self._name = name
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lives = threading.Event()
@@ -108,4 +110,5 @@ class Deliverer:
             figures = {f"subscriptions.{name}": figure for name, figure in telling.figures().items()}
             figures["subscriptions.failures"] = self.failures
             beat = {"at": iso(self._clock.now()), "pid": os.getpid(), "figures": figures}
-            self._hot.put(BEAT, dumps(beat), ttl=_BEAT_EVERY * 6)
+            beat["every_s"] = _BEAT_EVERY.total_seconds()
+            self._hot.put(f"heartbeat/api/{self._name}", dumps(beat), ttl=_BEAT_EVERY * 6)

@@ -363,6 +363,24 @@ def test_a_wrong_password_is_told_once_without_it(server, caplog):
     store.close()
 
 
+def test_by_tls_it_is_asked_only_where_its_certificate_is_one_that_we_trust(tmp_path, caplog):
+    skip_without_redis()
+    server = RedisServer(tmp_path, tls=True)
+    server.start()
+    trusting = RedisHot(f"{server.url}?ssl_ca_certs={server.certificate}", first_pause=SOON)
+    strict = RedisHot(server.url, first_pause=timedelta(hours=1))
+    trusting.put("camera/a", b"live")
+    until(lambda: trusting.away_since() is None)
+    trusting.put("camera/a", b"live")
+    assert trusting.get("camera/a") == b"live"
+    assert strict.get("camera/a") is None
+    assert strict.away_since() is not None
+    assert "s3cret" not in caplog.text
+    for each in (trusting, strict):
+        each.close()
+    server.kill()
+
+
 def test_a_password_may_come_from_the_environment_alone(server, tmp_path):
     store = open_hot(
         f"redis://127.0.0.1:{server.port}/0", tmp_path / "hot.db", environment={"CITYBRAIN_HOT_PASSWORD": "s3cret"}
