@@ -25,6 +25,9 @@ class Held:
     expected: dict[str, int | None]
     events: list[EventT[Any]] = field(default_factory=list)
     committing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    committer: asyncio.Task[None] | None = None
+    whole_due: bool = False
+    """Everything is to be committed, not only what is urgent."""
     closed: bool = False
     configured: str | None = None
     """The revision that the partition was told of by this worker."""

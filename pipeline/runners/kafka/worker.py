@@ -229,8 +229,16 @@ class KafkaWorker:
             if whole:
                 whole_at = self._clock.monotonic() + every_s
             self._urgent.clear()
-            chosen = [held for held in self._holding if whole or held.lane.urgent]
-            await asyncio.gather(*(self._commit(held, whole=whole) for held in chosen))
+            for held in self._holding:
+                held.whole_due |= whole
+                if (held.whole_due or held.lane.urgent) and (held.committer is None or held.committer.done()):
+                    held.committer = asyncio.create_task(self._guarded(self._commit_what_is_due(held)))
+
+    async def _commit_what_is_due(self, held: Held) -> None:
+        """Each lane by itself: one that waits for its pictures holds up no other."""
+        while not held.closed and (held.whole_due or held.lane.urgent):
+            whole, held.whole_due = held.whole_due, False
+            await self._commit(held, whole=whole)
 
     async def _commit(self, held: Held, *, whole: bool) -> None:
         async with held.committing:
@@ -317,6 +325,8 @@ class KafkaWorker:
                         held.closed = True
         for held in lanes:
             held.closed = True
+            if held.committer is not None:
+                held.committer.cancel()  # it took too long: somebody else tells it, from what is durable
         self._posting.forget()
 
     # -- guards ---------------------------------------------------------------------------------------------------------
