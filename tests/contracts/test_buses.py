@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaConnectionError
 
 from citybrain.bus.address import KafkaAddress
 from citybrain.bus.kafka import KafkaBus
@@ -425,6 +426,35 @@ def test_what_is_offered_while_a_broker_is_away_is_there_once_and_in_order(keepi
     assert while_away <= {str(each).encode() for each in found}
     assert len(found) > 0.9 * len(offering.said)  # this broker may forget what it confirmed while it was leaving
     assert offering.bus.figures()["lost"] == offering.bus.figures()["refused"] == 0
+
+
+def test_what_is_sent_again_because_the_answer_was_lost_is_there_once(keeping):
+    address = KafkaAddress.parse(keeping.fresh())
+    create(address, layout(2), replicas=1)
+    bus, lost = KafkaBus(address), []
+    client = bus._sends.producer.client
+    send = client.send
+
+    async def send_and_lose(node, request, **more):
+        answer = await send(node, request, **more)
+        if "Produce" in type(request).__name__ and len(lost) < 20 and len(lost) % 2 == 0:
+            lost.append(request)
+            raise KafkaConnectionError("cut off before the answer came")
+        if "Produce" in type(request).__name__:
+            lost.append(None)
+        return answer
+
+    client.send = send_and_lose
+    for n in range(200):
+        bus.offer("commands", "k", str(n).encode())
+        if n % 20 == 0:
+            bus.publish("commands", "k", f"published {n}".encode())
+    until(lambda: bus.figures()["waiting"] == 0)
+    found = read_all(bus)
+    bus.close()
+    assert sum(each is not None for each in lost) >= 5
+    assert len(found) == len(set(found)) == 210
+    assert [each for each in found if each.isdigit()] == [str(n).encode() for n in range(200)]
 
 
 def test_where_a_broker_has_forgotten_its_producers_another_producer_takes_over(keeping, offering):
