@@ -92,6 +92,8 @@ class Sends:
                 elif taking.done():
                     await self._send(taking.result())
                     taking = None
+                    while not (self._queue.empty() or self._spent.is_set()):  # without a task for each
+                        await self._send(self._queue.get_nowait())
         finally:
             spent.cancel()
             if taking is not None:
