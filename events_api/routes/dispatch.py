@@ -75,7 +75,7 @@ async def callback(request: Request, given: Given) -> JSONResponse:
     return JSONResponse({"command": command}, status_code=202)
 
 
-@router.get("/dispatch/dead-letters", responses=answers(DeadLetterList))
+@router.get("/dispatch/dead-letters", responses=answers(DeadLetterList, 503))
 def dead_letters(given: Given, _: Operator, limit: Annotated[int, Query(ge=1, le=1000)] = 200) -> JSONResponse:
     """What delivery gave up on, the newest first."""
     letters = () if given.dead_letters is None else given.dead_letters.all(limit=limit)
