@@ -16,7 +16,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from citybrain.bus.address import KafkaAddress
+from citybrain.bus.kafka import KafkaBus
 from citybrain.bus.local import LocalBus
+from citybrain.bus.topics import create, layout
+from citybrain.ports import Bus
 from citybrain.wire import CASE_EVENTS, write_case_event
 from tests.services.api_city import case, event
 from tests.services.stream_readers import EventStreamReader
@@ -29,12 +33,12 @@ EXPECTED = [f"{case(n).id}-v1" for n in range(1, COUNT + 1)]
 class Replica:
     """`citybrain api` as its users start it."""
 
-    def __init__(self, data: Path, database: str) -> None:
+    def __init__(self, data: Path, **more: str) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.url = f"http://127.0.0.1:{free.getsockname()[1]}"
         options = ["--config", str(CONFIG), "--data", str(data), "--port", self.url.rpartition(":")[2]]
-        environment = {**os.environ, "CITYBRAIN_DATABASE": database, "CAM_PASSWORD": "planted-7731"}
+        environment = {**os.environ, **more, "CAM_PASSWORD": "planted-7731"}
         command = [sys.executable, "-m", "citybrain", "api", *options]
         self.log = data / f"{self.url.rpartition(':')[2]}.log"
         with self.log.open("wb") as log:
@@ -53,27 +57,42 @@ class Replica:
 
 
 @contextlib.contextmanager
-def replicas(count: int, data: Path, database: str) -> Iterator[list[Replica]]:
+def replicas(count: int, data: Path, **more: str) -> Iterator[list[Replica]]:
     with ExitStack() as closing:
         started = []
         for _ in range(count):
-            started.append(Replica(data, database))
+            started.append(Replica(data, **more))
             closing.callback(started[-1].kill)
         while not all(each.answers() for each in started):
             time.sleep(0.1)
         yield started
 
 
-def tell(bus: LocalBus) -> None:
+@pytest.fixture(params=["file", "kafka"])
+def bus(request, tmp_path) -> Iterator[Bus]:
+    """The log that all replicas follow: of this machine, or a broker's, whose offsets have one partition."""
+    if request.param == "kafka":
+        address = KafkaAddress.parse(request.getfixturevalue("kafka"))
+        create(address, layout(2), replicas=1)
+        opened: Bus = KafkaBus(address)
+    else:
+        opened = LocalBus(tmp_path / "citybrain.db")
+    yield opened
+    opened.close()
+
+
+def tell(bus: Bus) -> None:
     for n in range(1, COUNT + 1):
         bus.publish(CASE_EVENTS, "k", write_case_event(event(case(n))))
         time.sleep(0.004)
 
 
 @pytest.mark.timeout(180)
-def test_replicas_tell_everything_once_also_while_one_of_them_is_killed(tmp_path, postgres):
-    bus = LocalBus(tmp_path / "citybrain.db")
-    with replicas(3, tmp_path, postgres.empty()) as (first, *others), ExitStack() as closing:
+def test_replicas_tell_everything_once_also_while_one_of_them_is_killed(tmp_path, postgres, bus, request):
+    where = {"CITYBRAIN_DATABASE": postgres.empty()}
+    if isinstance(bus, KafkaBus):
+        where["CITYBRAIN_BUS"] = request.getfixturevalue("kafka")
+    with replicas(3, tmp_path, **where) as (first, *others), ExitStack() as closing:
 
         def reader(replica: Replica, **more) -> EventStreamReader:
             return closing.enter_context(contextlib.closing(EventStreamReader(replica.url, **more)))
@@ -92,4 +111,3 @@ def test_replicas_tell_everything_once_also_while_one_of_them_is_killed(tmp_path
         telling.join()
         figures = httpx.get(f"{others[1].url}/metrics").text
         assert f'citybrain_cases_total{{scene="illegal_parking"}} {COUNT}.0' in figures
-    bus.close()
