@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import logging
 import pickle
 import shutil
 import sys
@@ -30,12 +30,14 @@ from citybrain.ports import Bus
 from citybrain.supervisor import citybrain
 from citybrain.wire import CASE_EVENTS, loads
 
+log = logging.getLogger(__name__)
+
 SHIPPED = Path(__file__).parents[1] / "configs"
 SCENE = "stall_spillover"
 """The scene that imagined problems are of."""
 QUICK: Mapping[str, Any] = {
     "hold": "4s",
-    "max_gap": "20s",
+    "max_gap": "30s",
     "clear_after": "10s",
     "patience": "2s",
     "case": {"close_after_clear": "10s"},
@@ -71,6 +73,8 @@ class City:
     environment: Mapping[str, str]
     wall: list[str] = field(default_factory=list)
     desk: str = ""
+    left: bool = False
+    """Its folder stays, with what every process said; so it does when something fails."""
 
     @property
     def data(self) -> Path:
@@ -100,7 +104,7 @@ class City:
         if fresh:
             shutil.rmtree(self.data / "pipeline" / name, ignore_errors=True)
         where = ["--config", str(self.config), "--data", str(self.data)]
-        command = citybrain("pipeline", *where, *(["--name", name] if self.engine.distributed else []))
+        command = citybrain("pipeline", *where, *(["--member", name] if self.engine.distributed else []))
         command += ["--dispatch", self.desk + EVENTS] if self.desk else []
         if self.engine.standbys is not None:
             words = [str(self.config), str(self.data), name, str(self.engine.standbys)]
@@ -159,13 +163,13 @@ class City:
 
 
 @contextmanager
-def city(imagined: Imagined, engine: Engine, *, keep: Path | None = None, config: Path | None = None) -> Iterator[City]:
+def city(imagined: Imagined, engine: Engine) -> Iterator[City]:
     """Servers and topics are there, the desk too; roles and tellers are started by whoever asked. Ends with every process."""
-    folder = keep or Path(tempfile.mkdtemp(prefix="citybrain-distributed-"))
-    home = Path(tempfile.mkdtemp(prefix="citybrain-postgres-"))
+    folder = Path(tempfile.mkdtemp(prefix="citybrain-distributed-"))
+    home = Path(tempfile.mkdtemp(prefix="citybrain-bench-postgres-"))
     for each in ("log", "data"):
         (folder / each).mkdir(parents=True, exist_ok=True)
-    fleet = Fleet(folder / "log")
+    fleet, left = Fleet(folder / "log"), True
     try:
         addresses: dict[str, str] = {}
         if engine.distributed:
@@ -178,15 +182,18 @@ def city(imagined: Imagined, engine: Engine, *, keep: Path | None = None, config
         deployment = Deployment.told(folder / "data", environment={}, **addresses)
         deployment.data.make()
         environment = {VARIABLES[name]: address for name, address in addresses.items()}
-        config = config or write_config(folder / "config", imagined_cameras(imagined))
+        config = write_config(folder / "config", imagined_cameras(imagined))
         running = City(fleet, engine, folder, config, deployment, environment)
         if engine.desk:
             _start_desk(running)
         yield running
+        left = running.left
     finally:
         fleet.close()
         shutil.rmtree(home, ignore_errors=True)
-        if keep is None and not os.environ.get("CITYBRAIN_BENCH_KEEP"):
+        if left:
+            log.warning("what every process said is left in %s", folder / "log")
+        else:
             shutil.rmtree(folder, ignore_errors=True)
 
 

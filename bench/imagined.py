@@ -29,7 +29,8 @@ class Class:
 
     `passing`: how many things of no consequence are in view on average; `parked`: how many vehicles stand in the zone for
     as long as the city is imagined; `unchanged`: the share of looks that repeats the last boxes without inference;
-    `unusable`: the share of cameras that cannot be judged by, and says so each five seconds.
+    `unusable`: the share of cameras that cannot be judged by, and says so each five seconds; `closely`: how often a camera
+    with an open question is looked at.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Class:
     parked: float = 0.0
     unchanged: float = 0.0
     unusable: float = 0.0
+    closely: timedelta = CLOSELY
 
     def cameras(self) -> list[str]:
         return [f"{self.name}-{number:05d}" for number in range(self.count)]
@@ -100,7 +102,7 @@ class Imagined:
         asked = any(
             each.begins_at <= at < min(each.ends_at, each.begins_at + CLOSE_FOR) for each in self._of.get(camera, ())
         )
-        return at + (CLOSELY if asked else self._class[camera].every)
+        return at + (self._class[camera].closely if asked else self._class[camera].every)
 
     def look(self, camera: str, at: datetime, seq: int) -> Detections:
         """What is told of the picture taken at that instant."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import format_datetime
@@ -23,7 +23,8 @@ import uvicorn
 
 from citybrain.clock import Clock, SystemClock
 
-_MOST_LISTED = 1000
+_MOST_LISTED = 100_000
+_LAST = "\U0010ffff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class _Stored:
     body: bytes
     etag: str
     written_at: datetime
+    line: str
+    """As a listing shows it: the broker lists a whole partition for each fetch."""
 
 
 class Objects:
@@ -59,7 +62,7 @@ class Objects:
             insort(self._keys, key)
         # The broker takes the object written last for the end of a log: no two may be written at one instant.
         self._written_at = max(self._clock.now(), self._written_at + timedelta(microseconds=1))
-        self._stored[key] = _Stored(body, etag, self._written_at)
+        self._stored[key] = _Stored(body, etag, self._written_at, _line(key, etag, self._written_at, len(body)))
         return Answer(200, headers={"etag": etag})
 
     def get(self, key: str, *, part: str | None = None) -> Answer:
@@ -85,39 +88,39 @@ class Objects:
             del self._keys[bisect_left(self._keys, key)]
         return Answer(204)
 
-    def list(self, *, prefix: str, delimiter: str, after: str, most: int = _MOST_LISTED) -> Answer:
+    def list(self, *, prefix: str, delimiter: str = "", after: str = "", most: int = _MOST_LISTED) -> Answer:
         """A page of keys, and of prefixes up to the delimiter, that come after `after`."""
-        lines, told, last = [], 0, ""
-        for key, is_prefix in self._beneath(prefix, delimiter, after):
-            if told == most:
-                lines.append(f"<NextContinuationToken>{escape(last)}</NextContinuationToken>")
-                break
-            told, last = told + 1, key
-            if is_prefix:
-                lines.append(f"<CommonPrefixes><Prefix>{escape(key)}</Prefix></CommonPrefixes>")
-            else:
-                found = self._stored[key]
-                lines.append(
-                    f"<Contents><Key>{escape(key)}</Key><LastModified>{found.written_at:%Y-%m-%dT%H:%M:%S.%fZ}</LastModified>"
-                    f"<ETag>{escape(found.etag)}</ETag><Size>{len(found.body)}</Size></Contents>"
-                )
-        cut = "true" if lines and lines[-1].startswith("<Next") else "false"
-        body = f"<ListBucketResult><IsTruncated>{cut}</IsTruncated>{''.join(lines)}</ListBucketResult>"
+        begin = max(bisect_left(self._keys, prefix), bisect_right(self._keys, after))
+        if delimiter:
+            lines, last = self._folded(prefix, delimiter, after=after, begin=begin, most=most)
+        else:
+            end = min(bisect_left(self._keys, prefix + _LAST), begin + most) if prefix else begin + most
+            keys = self._keys[begin:end]
+            lines = [self._stored[key].line for key in keys]
+            last = keys[-1] if keys and end < len(self._keys) and self._keys[end].startswith(prefix) else ""
+        more = f"<NextContinuationToken>{escape(last)}</NextContinuationToken>" if last else ""
+        cut = "true" if last else "false"
+        body = f"<ListBucketResult><IsTruncated>{cut}</IsTruncated>{''.join(lines)}{more}</ListBucketResult>"
         return Answer(200, body.encode(), {"content-type": "application/xml"})
 
-    def _beneath(self, prefix: str, delimiter: str, after: str) -> Iterator[tuple[str, bool]]:
-        index = max(bisect_left(self._keys, prefix), bisect_right(self._keys, after))
-        while index < len(self._keys) and self._keys[index].startswith(prefix):
-            key = self._keys[index]
-            rest = key[len(prefix) :]
-            if delimiter and delimiter in rest:
-                shared = prefix + rest.partition(delimiter)[0] + delimiter
-                if shared > after:
-                    yield shared, True
-                index = bisect_left(self._keys, shared[:-1] + chr(ord(shared[-1]) + 1))
-            else:
-                yield key, False
-                index += 1
+    def _folded(self, prefix: str, delimiter: str, *, after: str, begin: int, most: int) -> tuple[Sequence[str], str]:
+        """The page's lines, and the last key of it when there are more."""
+        lines: list[str] = []
+        last = ""
+        while begin < len(self._keys) and self._keys[begin].startswith(prefix):
+            if len(lines) == most:
+                return lines, last
+            key = self._keys[begin]
+            folder, found, _ = key[len(prefix) :].partition(delimiter)
+            if not found:
+                lines.append(self._stored[key].line)
+                last, begin = key, begin + 1
+                continue
+            shared = prefix + folder + delimiter
+            if shared > after:
+                lines.append(f"<CommonPrefixes><Prefix>{escape(shared)}</Prefix></CommonPrefixes>")
+            last, begin = shared, bisect_left(self._keys, shared + _LAST)
+        return lines, ""
 
 
 def answer(objects: Objects, method: str, target: str, *, headers: Mapping[str, str], body: bytes = b"") -> Answer:
@@ -162,9 +165,24 @@ class Server:
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else found.body})
 
 
+def _line(key: str, etag: str, written_at: datetime, size: int) -> str:
+    return (
+        f"<Contents><Key>{escape(key)}</Key><LastModified>{written_at:%Y-%m-%dT%H:%M:%S.%fZ}</LastModified>"
+        f"<ETag>{escape(etag)}</ETag><Size>{size}</Size></Contents>"
+    )
+
+
 def _fault(status: int, code: str) -> Answer:
     return Answer(status, f"<Error><Code>{code}</Code></Error>".encode(), {"content-type": "application/xml"})
 
 
 if __name__ == "__main__":
-    uvicorn.run(Server(), host="127.0.0.1", port=int(sys.argv[1]), log_level="warning", access_log=False, ws="none")
+    uvicorn.run(
+        Server(),
+        host="127.0.0.1",
+        port=int(sys.argv[1]),
+        log_level="warning",
+        access_log=False,
+        ws="none",
+        timeout_keep_alive=3600,
+    )

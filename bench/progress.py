@@ -97,6 +97,11 @@ class Committed:
     def by_partition(self) -> dict[int, int]:
         return self._loop.run_until_complete(self._ask())
 
+    def lag(self) -> int:
+        """Messages of the topic that are not committed yet."""
+        ends = self._loop.run_until_complete(self._consumer.end_offsets(self._partitions))
+        return int(sum(ends.values())) - self()
+
     def close(self) -> None:
         self._loop.run_until_complete(self._consumer.stop())
         self._loop.close()
