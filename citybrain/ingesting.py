@@ -78,7 +78,7 @@ class _Ingest:
             return Watching(config, accepted=city.data.accepted, read=reading.apart, **told)
         return Watching(
             config,
-            accepted=city.data.accepted.with_stem(f"accepted-ingest-{name}"),
+            accepted=city.data.accepted.with_stem("accepted-ingest"),  # it knows no cameras: of no use to others
             read_first=partial(assembly.read, cameras=False),
             read=partial(reading.apart, cameras=False),
             name=name,
