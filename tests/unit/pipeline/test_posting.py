@@ -1,5 +1,6 @@
 """What a worker's sender owes is posted at least once under one id, in order for each case, whoever dies and whenever."""
 
+import asyncio
 import json
 from collections import defaultdict
 from datetime import timedelta
@@ -10,11 +11,13 @@ import pytest
 from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 
-from citybrain.bus.topics import LOCALITIES_TABLE
+from citybrain.bus.topics import LOCALITIES_TABLE, LOCALITY_COMMANDS
+from citybrain.clock import ManualClock
 from citybrain.delivery.sender import Pace
+from citybrain.domain.command import Delivered
 from citybrain.errors import NotDelivered, Refused, Unreadable
 from citybrain.ports import Acknowledgement, Message
-from citybrain.wire import DETECTIONS, read_case_event
+from citybrain.wire import CASE_EVENTS, DETECTIONS, read_case_event, write_case_event
 from citybrain.wire.letters import (
     GivenUp,
     Letter,
@@ -27,11 +30,13 @@ from citybrain.wire.letters import (
 )
 from events_api.dead_letters import LoggedDeadLetters
 from pipeline.flow import Pipeline
+from pipeline.runners.kafka.forwarded import read_forwarded
 from pipeline.runners.kafka.posting import Posting
-from pipeline.runners.kafka.records import owes
+from pipeline.runners.kafka.records import Owed, owes
 from tests.flows.days import TOWN, days
 from tests.flows.eventful import eventful
 from tests.flows.street import START
+from tests.services.api_city import case, event, posted
 from tests.unit.pipeline.imagined_kafka import ImaginedKafka
 
 HOUR = timedelta(hours=1)
@@ -207,6 +212,39 @@ async def test_what_nobody_takes_for_long_is_given_up_and_its_case_goes_on(day, 
     assert letters | taken == {id for ids in town.owed.values() for id in ids}
     assert not letters & taken
     assert all("given up after 5h: 503" in each.reason for each in town.letters.all(limit=1000))
+
+
+async def test_what_is_under_way_when_a_partition_moves_is_posted_again_and_in_order():
+    clock, said, door = ManualClock(START), [], asyncio.Event()
+
+    class Slow(Desk):
+        async def notify(self, outgoing):
+            await door.wait()
+            return await super().notify(outgoing)
+
+    desk = Slow(clock)
+    first = case(1)
+    events = [event(first), event(posted(first))]
+    owed = [
+        Owed(each.id, CASE_EVENTS, each.case.id, write_case_event(each), START, ("desk",), said=True) for each in events
+    ]
+    posting = Posting({"desk": desk}, clock=clock, say=lambda *message: said.append(message))
+    posting.post(owed)
+    attempt = asyncio.create_task(posting.post_due())
+    await asyncio.sleep(0)
+    posting.forget()
+    posting.post(owed)  # it is ours again, before the attempt has come to its end
+    clock.advance(HOUR)
+    again = asyncio.create_task(posting.post_due())
+    await asyncio.sleep(0)
+    door.set()
+    await asyncio.gather(attempt, again)
+    for _ in range(3):
+        await posting.post_due()
+    ids = [each.id for each in events]
+    assert list(dict.fromkeys(each.id for each in desk.taken)) == ids
+    told = [read_forwarded(value)[1] for topic, _, value in said if topic == LOCALITY_COMMANDS]
+    assert [each.event for each in told if isinstance(each, Delivered)] == ids, "each is acknowledged once"
 
 
 def test_what_is_said_of_letters_is_read_as_it_was_written():
