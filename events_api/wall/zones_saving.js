@@ -44,7 +44,7 @@ export async function inForce(revision, waiting) {
     const left = of.filter((each) => !taken(each));
     const refused = left.find((each) => each.refused_since);
     if (refused) throw new Refused(refused.faults);
-    if (items && !left.length) return;
+    if (of.length && !left.length) return; // nobody says anything while Redis is away: then nobody knows
     if (Date.now() - began > WAIT_MS) throw new Refused(left.map((each) => each.process), true);
     waiting(left.map((each) => each.process.split("/")[0]));
     await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
