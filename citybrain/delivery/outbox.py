@@ -95,6 +95,10 @@ class Outbox:
             f"{_IS_HEAD} AND o.due_at <= ?{wanted} ORDER BY o.due_at, o.n LIMIT ?", (_s(now), *names, limit)
         )
 
+    def due_each(self, now: datetime, limits: Mapping[str, int]) -> list[Queued]:
+        """As `due`, so many at most for each of these endpoints; those of one endpoint in their order."""
+        return [each for endpoint, limit in limits.items() for each in self.due(now, limit, endpoints=[endpoint])]
+
     def probes(self, endpoint: str, now: datetime, limit: int = 1) -> list[Queued]:
         """As `due`, and what failed before even if its next attempt is due later: to ask whether it is back."""
         return self._read(

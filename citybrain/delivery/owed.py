@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,6 +36,10 @@ class Owed(Protocol):
 
     def due(self, now: datetime, limit: int = 100, *, endpoints: Collection[str] | None = None) -> list[Queued]:
         """The first waiting message of each (endpoint, case) whose time has come, longest due first."""
+        ...
+
+    def due_each(self, now: datetime, limits: Mapping[str, int]) -> list[Queued]:
+        """As `due`, so many at most for each of these endpoints; those of one endpoint in their order."""
         ...
 
     def probes(self, endpoint: str, now: datetime, limit: int = 1) -> list[Queued]:

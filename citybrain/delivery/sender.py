@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -183,20 +184,23 @@ class Sender:
             self._pause("the outbox cannot be read")
 
     def _start_due(self, now: datetime) -> list[asyncio.Task[None]]:
-        started = []
+        found, busy = [], Counter(endpoint for endpoint, _ in self._in_flight)
         for endpoint, circuit in self._circuits.items():
-            busy = self._busy(endpoint)
-            if circuit.is_down:
-                found = self._outbox.probes(endpoint, now) if busy == 0 and now >= circuit.probe_at else []
-                circuit.asking = circuit.asking or bool(found)
-            else:
-                found = self._outbox.due(now, self._pace.at_once + busy, endpoints=[endpoint])
-            for queued in found:
-                key = (queued.endpoint, queued.case)
-                if key not in self._in_flight and busy < self._pace.at_once:
-                    busy += 1
-                    self._in_flight[key] = asyncio.create_task(self._attempt(queued))
-                    started.append(self._in_flight[key])
+            if circuit.is_down and busy[endpoint] == 0 and now >= circuit.probe_at:
+                asked = self._outbox.probes(endpoint, now)
+                circuit.asking = circuit.asking or bool(asked)
+                found += asked
+        at_once = self._pace.at_once
+        up = (endpoint for endpoint, circuit in self._circuits.items() if not circuit.is_down)
+        # What is being posted is due, too: it must not hide the rest.
+        found += self._outbox.due_each(now, {each: at_once + busy[each] for each in up if busy[each] < at_once})
+        started = []
+        for queued in found:
+            key = (queued.endpoint, queued.case)
+            if key not in self._in_flight and busy[queued.endpoint] < at_once:
+                busy[queued.endpoint] += 1
+                self._in_flight[key] = asyncio.create_task(self._attempt(queued))
+                started.append(self._in_flight[key])
         return started
 
     def is_posting(self, endpoint: str) -> bool:

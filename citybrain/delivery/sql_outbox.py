@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -97,6 +97,24 @@ class SqlOutbox:
         wanted, names = _only(endpoints)
         where = f"{self._is_head} AND o.due_at <= :now{wanted} ORDER BY o.due_at, o.n LIMIT :limit"
         return self._read(self._waiting, where, now=_s(now), limit=limit, **names)
+
+    def due_each(self, now: datetime, limits: Mapping[str, int]) -> list[Queued]:
+        """In one question, for each is a way to the server and back."""
+        if not limits:
+            return []
+        wanted, names = _only(limits)
+        ranked = (
+            f"SELECT {_FIELDS}, row_number() OVER (PARTITION BY o.endpoint ORDER BY o.due_at, o.n) AS place"  # noqa: S608
+            f" FROM {self._waiting} WHERE {self._is_head} AND o.due_at <= :now{wanted}"
+        )
+        most = max(limits.values())
+        rows = self._rows(
+            f"SELECT * FROM ({ranked}) AS ranked WHERE place <= :most ORDER BY place",  # noqa: S608  # our own text
+            now=_s(now),
+            most=most,
+            **names,
+        )
+        return [_queued(row) for row in rows if row[10] <= limits[row[1]]]
 
     def probes(self, endpoint: str, now: datetime, limit: int = 1) -> list[Queued]:
         where = (
@@ -204,21 +222,7 @@ class SqlOutbox:
         )
 
     def _read(self, table: str, where: str, **values: object) -> list[Queued]:
-        return [
-            Queued(
-                id=row[0],
-                endpoint=row[1],
-                case=row[2],
-                body=bytes(row[3]),
-                attempts=row[4],
-                committed_at=_at(row[5]),
-                waiting_since=_at(row[6]),
-                due_at=_at(row[7]),
-                reason=row[8],
-                n=row[9],
-            )
-            for row in self._rows(f"SELECT {_FIELDS} FROM {table} WHERE {where}", **values)  # noqa: S608  # our own text
-        ]
+        return [_queued(row) for row in self._rows(f"SELECT {_FIELDS} FROM {table} WHERE {where}", **values)]  # noqa: S608
 
     def _rows(self, statement: str, **values: object) -> list[Any]:
         if self._within is not None:
@@ -240,6 +244,21 @@ class SqlOutbox:
 @lru_cache(maxsize=256)
 def _as_psycopg(statement: str) -> str:
     return _NAME.sub(r"%(\1)s", statement)
+
+
+def _queued(row: Sequence[Any]) -> Queued:
+    return Queued(
+        id=row[0],
+        endpoint=row[1],
+        case=row[2],
+        body=bytes(row[3]),
+        attempts=row[4],
+        committed_at=_at(row[5]),
+        waiting_since=_at(row[6]),
+        due_at=_at(row[7]),
+        reason=row[8],
+        n=row[9],
+    )
 
 
 def _only(endpoints: Collection[str] | None, *, alias: str = "o.") -> tuple[str, dict[str, Any]]:

@@ -139,6 +139,18 @@ def test_one_receiver_does_not_wait_for_another(outbox):
     assert outbox.due(START, endpoints=[]) == []
 
 
+def test_each_receiver_is_asked_for_in_its_own_measure(outbox):
+    for endpoint in ("desk", "subscriber", "other"):
+        for n in range(4):
+            outbox.put(message(f"{endpoint}{n}", f"case-{n}", endpoint), at=START + n * MINUTE)
+    outbox.put(message("desk4", "case-0"), at=START)
+    found = outbox.due_each(START + 9 * MINUTE, {"desk": 9, "subscriber": 2, "nobody": 3})
+    assert [each.id for each in found if each.endpoint == "desk"] == ["desk0", "desk1", "desk2", "desk3"]
+    assert [each.id for each in found if each.endpoint == "subscriber"] == ["subscriber0", "subscriber1"]
+    assert len(found) == 6
+    assert outbox.due_each(START, {}) == []
+
+
 def test_a_failed_attempt_is_counted_with_its_reason(outbox):
     outbox.put(message("e1"), at=START)
     outbox.retry(message("e1"), at_next=START + MINUTE, reason="answered 503")
