@@ -87,9 +87,7 @@ def run_api(config: Path, city: Deployment, *, host: str, port: int, webhooks_to
     clock, hot, evidence, data = SystemClock(), city.open_hot(), city.open_evidence(), city.data
     bus, log_of_looks = city.open_bus(), data.database if city.bus is None else KafkaAddress.parse(city.bus)
     name = "0" if city.database is None else f"{socket.gethostname()}-{os.getpid()}"
-    watching = Watching(
-        config, role="api", clock=clock, hot=hot, accepted=data.accepted, read=reading.apart, name=name
-    )
+    watching = Watching(config, role="api", clock=clock, hot=hot, accepted=data.accepted, read=reading.apart, name=name)
     shared = city.open_database(role="api")
     # Whoever tells subscribers waits for no disk: what a power cut takes is judged and told again.
     telling = city.open_database(role="api, telling", durable=False) or Database.file(data.subscriptions, durable=False)
@@ -154,6 +152,10 @@ class OutboxDeadLetters:
                 DeadLetter(each.id, each.endpoint, each.case, each.attempts, each.reason, each.due_at)
                 for each in Outbox(connection, clock=self._clock).dead(limit)
             ]
+
+    def count(self) -> int:
+        with self._open() as connection:
+            return int(Outbox(connection, clock=self._clock).figures()["dead"])
 
     def resend(self, id: str) -> bool:
         with self._open() as connection:

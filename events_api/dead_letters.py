@@ -35,6 +35,11 @@ class LoggedDeadLetters:
             DeadLetter(each.event, each.endpoint, each.case, each.attempts, each.reason, each.at) for each in newest
         ]
 
+    def count(self) -> int:
+        with self._guard:
+            self._catch_up()
+            return len(self._letters)
+
     def resend(self, id: str) -> bool:
         with self._guard:
             self._catch_up()

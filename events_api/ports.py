@@ -42,10 +42,14 @@ class DeadLetter:
 
 
 class DeadLetters(Protocol):
-    """What delivery gave up on (kept by the pipeline's outbox)."""
+    """What delivery gave up on (kept by the pipeline's outbox, beyond one machine in a topic)."""
 
     def all(self, *, limit: int) -> Sequence[DeadLetter]:
         """The newest first."""
+        ...
+
+    def count(self) -> int:
+        """How many there are."""
         ...
 
     def resend(self, id: str) -> bool:

@@ -113,6 +113,11 @@ class _Figures(Collector):
         yield self._latency()
         with suppress(BusAway):  # nobody knows then
             yield GaugeMetricFamily("citybrain_view_lag", "Offsets the case view is behind.", given.projector.lag())
+        if given.dead_letters is not None:
+            with suppress(BusAway):
+                yield GaugeMetricFamily(
+                    "citybrain_dead_letters", "What delivery gave up on.", given.dead_letters.count()
+                )
         for name, figure in given.bus.figures().items():
             yield GaugeMetricFamily(f"citybrain_bus_{name}", "Of this process's own way to the bus.", figure)
         lacking = {each.what for each in given.vitals.lacking()}

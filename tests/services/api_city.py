@@ -59,6 +59,9 @@ class MemoryDeadLetters:
     def all(self, *, limit: int) -> list[DeadLetter]:
         return self.letters[:limit]
 
+    def count(self) -> int:
+        return len(self.letters)
+
     def resend(self, id: str) -> bool:
         found = any(letter.id == id for letter in self.letters)
         self.resent += [id] if found else []

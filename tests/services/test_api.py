@@ -427,7 +427,9 @@ def test_callbacks_that_prove_nothing_change_nothing(city, http):
 
 
 def test_dead_letters_are_shown_and_sent_again(city, http):
+    assert "citybrain_dead_letters 0.0" in http.get("/metrics").text
     city.letters.letters.append(DeadLetter("case-1-v1/desk", "desk", "case-1", 40, "410 Gone", START))
+    assert "citybrain_dead_letters 1.0" in http.get("/metrics").text
     (shown,) = http.get("/v1/dispatch/dead-letters").json()["items"]
     assert (shown["id"], shown["reason"]) == ("case-1-v1/desk", "410 Gone")
     assert http.post("/v1/dispatch/dead-letters/case-1-v1/desk/resend").status_code == 202

@@ -71,6 +71,7 @@ def test_what_a_desk_refuses_is_kept_whoever_dies_and_sent_again_under_its_id(to
         town.until(lambda: town.is_settled() and town.figures()["outbox.waiting"] == 0)
         letters = {each.id for each in one.all(limit=1000)}
         assert letters == set(desk.asked) != set()
+        assert one.count() == len(letters)
         assert all(each.reason for each in one.all(limit=1000))
 
         worker.send_signal(signal.SIGKILL)

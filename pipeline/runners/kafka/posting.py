@@ -61,8 +61,11 @@ class Posting:
         self._connection.execute("DELETE FROM outbox WHERE state <> 'delivered'")
 
     def figures(self) -> dict[str, Any]:
-        """As the embedded runner tells them; dead letters are counted by whoever reads their topic."""
-        return {"outbox": dict(self._outbox.figures()), "sender": self._sender.figures()}
+        """As the embedded runner tells them, without dead letters: those lie in their topic, whoever gave them up."""
+        figures = dict(self._outbox.figures())
+        for counts in (figures, *figures["endpoints"].values()):
+            del counts["dead"]
+        return {"outbox": figures, "sender": self._sender.figures()}
 
     def _delivered(self, outgoing: Outgoing, ack: Acknowledgement, committed_at: datetime) -> None:
         locality = _locality_of(outgoing)
