@@ -295,6 +295,36 @@ def test_a_wrong_password_is_told_and_not_shown(postgres):
     database.close()
 
 
+@pytest.mark.parametrize(("durable", "waits"), [(True, "on"), (False, "off")])
+def test_a_server_is_told_who_asks_and_how_long_anything_may_take(postgres, durable, waits):
+    url = f"{postgres.url()}?connect_timeout=7&options=-cstatement_timeout=1234"
+    database = Database.open(url, durable=durable, role="api")
+    with database.reading() as db:
+        said = {
+            name: db.scalar(sa.text(f"SHOW {name}"))
+            for name in (
+                "application_name",
+                "synchronous_commit",
+                "statement_timeout",
+                "idle_in_transaction_session_timeout",
+            )
+        }
+    database.close()
+    assert said == {
+        "application_name": "citybrain api",
+        "synchronous_commit": waits,
+        "statement_timeout": "1234ms",  # the address's own word goes before ours
+        "idle_in_transaction_session_timeout": "5s",
+    }
+
+
+def test_a_statement_that_takes_too_long_is_told_as_being_away(postgres):
+    database = Database.open(f"{postgres.url()}?options=-cstatement_timeout=50")
+    with pytest.raises(DatabaseAway, match="statement timeout"), database.reading() as db:
+        db.execute(sa.text("SELECT pg_sleep(5)"))
+    database.close()
+
+
 def test_after_a_crash_of_the_server_the_next_question_is_answered(postgres, versions):
     database = Database.open(postgres.empty())
     database.migrate(versions(FIRST))
