@@ -1,6 +1,6 @@
 """Evidence in S3-compatible storage: put on this machine's disk at once, and sent from there; kept by a copy in the storage.
 
-    recent/2026112108/gd-0001/20261121/080000.000Z-0123456789abcdef.jpg    every picture and clip, for some hours, by hour
+    recent/202611210800/gd-0001/20261121/080000.000Z-0123456789abcdef.jpg    every picture and clip, for some hours, by the minute
     kept/gd-0001/20261121/080000.000Z-0123456789abcdef.jpg                 what a case shows
     seals/case-…/000001.json                                               who signed it (`citybrain.evidence.stored_seals`)
 
@@ -108,10 +108,10 @@ class S3Evidence:
             return 0
         before, removed = to_the_millisecond(before), 0
         until_s = self._clock.monotonic() + _SWEEP_S
-        for hour in self.bucket.folders("recent/"):
-            if hour > f"{before:%Y%m%d%H}":
+        for minute in self.bucket.folders("recent/"):
+            if minute > f"{before:%Y%m%d%H%M}":
                 break
-            for page in self.bucket.pages(f"recent/{hour}/"):
+            for page in self.bucket.pages(f"recent/{minute}/"):
                 old = [key for key in page if _is_before(key.split("/", 2)[-1], before)]
                 self.bucket.remove(old)
                 removed += len(old)
@@ -199,8 +199,8 @@ def _kept(ref: str) -> str:
 
 
 def _recent(ref: str) -> str:
-    """By the hour: an hour that is over is swept whole, without a look at what came since."""
-    return f"recent/{instant_of(ref):%Y%m%d%H}/{ref}"
+    """By the minute: what is over is swept without a look at what came since, of all cameras at once."""
+    return f"recent/{instant_of(ref):%Y%m%d%H%M}/{ref}"
 
 
 def _is_before(ref: str, before: datetime) -> bool:

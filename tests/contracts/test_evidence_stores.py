@@ -186,7 +186,7 @@ def test_what_is_kept_is_not_overwritten_by_what_comes_later_under_its_name(stor
     store.sweep(before=EIGHT + timedelta(days=1))
     assert store.put("gd-0001", EIGHT, JPEG) == ref
     if isinstance(store, S3Evidence):
-        store.bucket.put(f"recent/2026112108/{ref}", b"another", media_type="image/jpeg")
+        store.bucket.put(f"recent/202611210800/{ref}", b"another", media_type="image/jpeg")
         again = Arrived(store.bucket, Spool(store._spool._folder))  # a process that has not kept it itself
         assert again.keep(ref)
     assert store.keep(ref)

@@ -193,16 +193,16 @@ def test_what_never_comes_is_waited_for_for_hours_and_then_gone(machine):
         late.get(lost)
 
 
-def test_a_sweep_removes_the_hours_that_are_over_and_looks_at_no_other(machine):
+def test_a_sweep_removes_the_minutes_that_are_over_and_looks_at_no_other(machine):
     worker = machine("worker")
     eight = datetime(2026, 11, 22, 8, 30, tzinfo=UTC)
-    for hour in range(-3, 3):
-        put(worker, *range(5), at=eight + timedelta(hours=hour))
+    for minute in range(-3, 3):
+        put(worker, *range(5), at=eight + timedelta(minutes=minute))
     assert worker.settle(within=SOON)
-    assert worker.bucket.folders("recent/") == [f"20261122{hour:02}" for hour in range(5, 11)]
+    assert worker.bucket.folders("recent/") == [f"2026112208{minute}" for minute in range(27, 33)]
     assert worker.sweep(before=eight + timedelta(milliseconds=2)) == 3 * 5 + 2
-    assert worker.bucket.folders("recent/") == ["2026112208", "2026112209", "2026112210"]
-    assert len(worker.bucket.keys("recent/2026112208/")) == 3
+    assert worker.bucket.folders("recent/") == ["202611220830", "202611220831", "202611220832"]
+    assert len(worker.bucket.keys("recent/202611220830/")) == 3
 
 
 def test_a_sweep_may_be_left_to_the_storage(machine):
