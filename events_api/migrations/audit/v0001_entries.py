@@ -30,7 +30,7 @@ def upgrade() -> None:
     ):  # as it was called while it had a file to itself; triggers and indexes go along
         op.rename_table("entries", "audit_entries")
         return
-    words = [
+    words: list[sa.Column[str]] = [
         sa.Column(name, TEXT, nullable=False) for name in ("actor", "role", "address", "what", "subject", "outcome")
     ]
     op.create_table(
