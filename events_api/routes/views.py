@@ -16,7 +16,9 @@ router = APIRouter(tags=["cameras"])
 _log = logging.getLogger(__name__)
 
 
-@router.post("/cameras/{id:path}/view", status_code=202, responses={404: PROBLEM, 503: PROBLEM}, response_class=Response)
+@router.post(
+    "/cameras/{id:path}/view", status_code=202, responses={404: PROBLEM, 503: PROBLEM}, response_class=Response
+)
 def accept(id: str, given: Given, actor: Engineer) -> PlainTextResponse:
     """Take what the camera shows now for its view. Look at its zones first: they stay where they are in the picture."""
     if id not in given.cameras:

@@ -12,10 +12,8 @@ from pathlib import Path
 
 import httpx
 
-from citybrain.database import Database
 from citybrain.hot.redis import RedisHot
 from events_api.server import Server
-from events_api.store.sql import SqlCases
 from tests.services.api_city import City
 
 
@@ -44,10 +42,8 @@ class Replica:
 
 
 def _serve(folder: Path, port: int, redis: str, database: str | None) -> None:
-    city, hot = City(folder), RedisHot(redis)
+    city, hot = City(folder, database=database), RedisHot(redis)
     city.hot = hot
-    if database is not None:
-        city.store = SqlCases(Database.open(database))
     Server(city.app(nudges=hot), host="127.0.0.1", port=port).run()
 
 
