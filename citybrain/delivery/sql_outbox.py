@@ -1,7 +1,8 @@
 """An outbox in a database that several processes share: the same promises as `Outbox`, for PostgreSQL and for SQLite.
 
-Its statements are text, for SQLite must be told which index to use: its planner, not knowing that little waits and much is
-delivered, takes one that makes the question quadratic. PostgreSQL keeps statistics and finds it.
+Its statements are text, and the one for what comes first is not the same for both: neither planner knows that little waits and much
+is delivered, nor how much waits just now, and either makes a quadratic question of it. SQLite is told which index to use; PostgreSQL,
+which takes no such word, is asked so that whatever it does is linear in what waits.
 """
 
 from __future__ import annotations
@@ -54,10 +55,6 @@ class SqlOutbox:
         self._dead = "outbox AS o" + hint.format("outbox_dead")
         self._hastened = "outbox" + hint.format("outbox_by_due")
         self._trimmed = "outbox" + hint.format("outbox_delivered")
-        self._is_head = (
-            f"o.state = 'waiting' AND NOT EXISTS (SELECT 1 FROM outbox AS p{hint.format('outbox_in_order')}"  # noqa: S608
-            " WHERE p.endpoint = o.endpoint AND p.case_id = o.case_id AND p.state = 'waiting' AND p.n < o.n)"
-        )
 
     @contextmanager
     def transaction(self) -> Iterator[sa.Connection]:
@@ -95,8 +92,8 @@ class SqlOutbox:
 
     def due(self, now: datetime, limit: int = 100, *, endpoints: Collection[str] | None = None) -> list[Queued]:
         wanted, names = _only(endpoints)
-        where = f"{self._is_head} AND o.due_at <= :now{wanted} ORDER BY o.due_at, o.n LIMIT :limit"
-        return self._read(self._waiting, where, now=_s(now), limit=limit, **names)
+        order = "AND o.due_at <= :now ORDER BY o.due_at, o.n LIMIT :limit"
+        return self._read(f"{self._heads(wanted)} {order}", now=_s(now), limit=limit, **names)
 
     def due_each(self, now: datetime, limits: Mapping[str, int]) -> list[Queued]:
         """In one question, for each is a way to the server and back."""
@@ -105,7 +102,7 @@ class SqlOutbox:
         wanted, names = _only(limits)
         ranked = (
             f"SELECT {_FIELDS}, row_number() OVER (PARTITION BY o.endpoint ORDER BY o.due_at, o.n) AS place"  # noqa: S608
-            f" FROM {self._waiting} WHERE {self._is_head} AND o.due_at <= :now{wanted}"
+            f" FROM {self._heads(wanted)} AND o.due_at <= :now"
         )
         most = max(limits.values())
         rows = self._rows(
@@ -117,18 +114,13 @@ class SqlOutbox:
         return [_queued(row) for row in rows if row[10] <= limits[row[1]]]
 
     def probes(self, endpoint: str, now: datetime, limit: int = 1) -> list[Queued]:
-        where = (
-            f"{self._is_head} AND o.endpoint = :endpoint AND (o.due_at <= :now OR o.attempts > 0)"
-            " ORDER BY o.due_at, o.n LIMIT :limit"
-        )
-        return self._read(self._waiting, where, endpoint=endpoint, now=_s(now), limit=limit)
+        wanted, names = _only([endpoint])
+        order = "AND (o.due_at <= :now OR o.attempts > 0) ORDER BY o.due_at, o.n LIMIT :limit"
+        return self._read(f"{self._heads(wanted)} {order}", now=_s(now), limit=limit, **names)
 
     def next_due_at(self, *, endpoints: Collection[str] | None = None) -> datetime | None:
         wanted, names = _only(endpoints)
-        found = self._rows(
-            f"SELECT o.due_at FROM {self._waiting} WHERE {self._is_head}{wanted} ORDER BY o.due_at LIMIT 1",  # noqa: S608
-            **names,
-        )
+        found = self._rows(f"SELECT o.due_at FROM {self._heads(wanted)} ORDER BY o.due_at LIMIT 1", **names)  # noqa: S608
         return _at(found[0][0]) if found else None
 
     def delivered(self, outgoing: Outgoing, ack: Acknowledgement) -> bool:
@@ -157,8 +149,8 @@ class SqlOutbox:
     def dead(self, limit: int = 100, *, endpoint: str | None = None) -> list[Queued]:
         """The dead letters, the latest first, with the reason of each."""
         wanted, names = _only(None if endpoint is None else [endpoint])
-        where = f"o.state = 'dead'{wanted} ORDER BY o.settled_at DESC, o.n DESC LIMIT :limit"
-        return self._read(self._dead, where, limit=limit, **names)
+        which = f"WHERE o.state = 'dead'{wanted} ORDER BY o.settled_at DESC, o.n DESC LIMIT :limit"
+        return self._read(f"{self._dead} {which}", limit=limit, **names)
 
     def resend(self, id: str, *, endpoint: str | None = None) -> int:
         """Give a dead letter its chance again, under the same id; how many there were (one for each endpoint)."""
@@ -221,8 +213,22 @@ class SqlOutbox:
             == 1
         )
 
-    def _read(self, table: str, where: str, **values: object) -> list[Queued]:
-        return [_queued(row) for row in self._rows(f"SELECT {_FIELDS} FROM {table} WHERE {where}", **values)]  # noqa: S608
+    def _heads(self, wanted: str) -> str:
+        """The first waiting message of each case, of the endpoints wanted: a table `o` with a condition that goes on by AND."""
+        if self._database.postgres:
+            first = (
+                f"SELECT DISTINCT ON (o.endpoint, o.case_id) {_FIELDS} FROM outbox AS o WHERE o.state = 'waiting'{wanted}"  # noqa: S608
+                " ORDER BY o.endpoint, o.case_id, o.n"
+            )
+            return f"({first}) AS o WHERE true"
+        earlier = (
+            "SELECT 1 FROM outbox AS p INDEXED BY outbox_in_order"
+            " WHERE p.endpoint = o.endpoint AND p.case_id = o.case_id AND p.state = 'waiting' AND p.n < o.n"
+        )
+        return f"{self._waiting} WHERE o.state = 'waiting' AND NOT EXISTS ({earlier}){wanted}"
+
+    def _read(self, which: str, **values: object) -> list[Queued]:
+        return [_queued(row) for row in self._rows(f"SELECT {_FIELDS} FROM {which}", **values)]  # noqa: S608  # our own text
 
     def _rows(self, statement: str, **values: object) -> list[Any]:
         if self._within is not None:

@@ -290,6 +290,18 @@ def test_what_another_process_puts_is_looked_for_soon(store_url, clock):
         assert ids(onlooker.due(START)) == ["e1"]
 
 
+def test_postgres_that_knows_nothing_of_the_table_yet_makes_no_quadratic_question(postgres, clock):
+    with closing(Database.open(postgres.empty())) as database:
+        database.migrate(TABLES)
+        outbox = SqlOutbox(database, clock=clock)
+        with outbox.transaction():
+            for n in range(300):
+                outbox.put(message(f"e{n}", f"case-{n % 100}"), at=START)
+        plan = "\n".join(row[0] for row in outbox._rows(f"EXPLAIN SELECT o.n FROM {outbox._heads('')}"))
+        assert "Unique" in plan
+        assert "Nested Loop" not in plan
+
+
 def test_threads_of_one_process_see_each_others_changes_at_once(store_url, clock):
     with closing(Database.open(store_url)) as database:
         database.migrate(TABLES)
