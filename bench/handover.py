@@ -1,4 +1,4 @@
-"""What it costs a city's cameras that their process dies, ends or gets company: how long nobody looks at them.
+"""What it costs a city's cameras that their process is killed, says goodbye, dies with its machine, or gets company.
 
 Real ingest processes share simulated cameras, which they look at each half second; detection is left out (the detector is
 `scripted`). Each look is read from the bus: the longest time between two of one camera, around each event, is what it went unseen.
@@ -48,31 +48,38 @@ _LOOK_S = 0.5
 _SHIPPED = Path(__file__).parents[1] / "configs"
 
 
-def measure(_given: argparse.Namespace) -> dict[str, Any]:
-    """Each event twice, company six times; holds when nothing is unseen for over ten seconds, and what stays is untouched."""
+def measure(given: argparse.Namespace) -> dict[str, Any]:
+    """Each event twice, or those named with `--only`, company before each; holds when what moves is unseen for ten seconds at most, or
+    no longer than what stays, and what stays is untouched."""
     rows: dict[str, list[dict[str, float]]] = {event: [] for event in EVENTS}
     with tempfile.TemporaryDirectory(prefix="citybrain-") as folder:
         city = City(Path(folder))
         try:
             city.start("elder")
             city.until(lambda: city.shares() == [CAMERAS])
+            events = {"killed": city.kill, "goodbye": city.end, "machine": city.kill_machine}
             for number in range(_ROUNDS):
-                for event, ends in (("killed", city.kill), ("goodbye", city.end), ("machine", city.kill_machine)):
+                for event, ends in events.items():
+                    if given.only and event not in given.only:
+                        continue
                     name = f"{event}-{number}"
                     rows["company"].append(city.seen_through(partial(city.start, name), processes=2))
                     rows[event].append(city.seen_through(partial(ends, name), processes=1))
         finally:
             city.close()
-    found = {event: _summed(events) for event, events in rows.items()}
+    found = {event: _summed(events) for event, events in rows.items() if events}
     return {
-        "machine": machine(),
+        "measured_on": machine(),
         "cameras": CAMERAS,
         "look_every_s": _LOOK_S,
         "session_s": 6.0,
         "target_s": TARGET_S,
         "times": {event: len(events) for event, events in rows.items()},
         **found,
-        "holds": all(each["unseen_s"]["longest"] <= TARGET_S and not each["touched"] for each in found.values()),
+        "holds": all(
+            each["unseen_s"]["longest"] <= max(TARGET_S, each["staying_unseen_s"]) and not each["touched"]
+            for each in found.values()
+        ),
     }
 
 
@@ -82,6 +89,7 @@ def _summed(events: Sequence[Mapping[str, float]]) -> dict[str, Any]:
             "median": round(median(each["median_s"] for each in events), 1),
             "longest": round(max(each["longest_s"] for each in events), 1),
         },
+        "staying_unseen_s": round(max(each["staying_s"] for each in events), 1),
         "moved": round(sum(each["moved"] for each in events) / len(events)),
         "stayed": round(sum(each["stayed"] for each in events) / len(events)),
         "touched": int(sum(each["touched"] for each in events)),
@@ -170,6 +178,7 @@ class City:
         return {
             "median_s": median(gaps),
             "longest_s": max(gaps),
+            "staying_s": max(self._gap(camera, since_s) for camera in stayed),
             "moved": len(moved),
             "stayed": len(stayed),
             "touched": sum(not self._is_unbroken(camera, since_s) for camera in stayed),
@@ -209,7 +218,8 @@ class City:
         return max(b - a for a, b in pairwise([each for each in seen if each >= begin]))
 
     def _is_unbroken(self, camera: str, since_s: float) -> bool:
-        seqs = [look.seq for at_s, look in list(self._looks[camera]) if at_s >= since_s]
+        # The network process tells of blindness and its worker of looks, each by a connection of its own: they may overtake.
+        seqs = sorted(look.seq for at_s, look in list(self._looks[camera]) if at_s >= since_s)
         return seqs == list(range(seqs[0], seqs[0] + len(seqs)))
 
     def _overlap(self, camera: str, since_s: float) -> float:

@@ -165,7 +165,9 @@ class SharingCity:
         """Whether one process has looked at it all the time, and no look is missing."""
         looks = [each.look for each in self.looks[camera] if each.at_s >= since_s]
         same = len({each.taken_up_at for each in looks}) == 1
-        return same and [each.seq for each in looks] == list(range(looks[0].seq, looks[0].seq + len(looks)))
+        # Of blindness and of looks two processes tell, each by a connection of its own: they may overtake each other.
+        seqs = sorted(each.seq for each in looks)
+        return same and seqs == list(range(seqs[0], seqs[0] + len(seqs)))
 
     async def until(self, claim: Callable[[], bool], *, seconds: float = 60) -> None:
         try:
