@@ -49,8 +49,8 @@ _SHIPPED = Path(__file__).parents[1] / "configs"
 
 
 def measure(given: argparse.Namespace) -> dict[str, Any]:
-    """Each event twice, or those named with `--only`, company before each; holds when what moves is unseen for ten seconds at most, or
-    no longer than what stays, and what stays is untouched."""
+    """Each event twice, or those named with `--only`, company before each. Holds when what moves is unseen for ten seconds at
+    most, or no longer than what stays, and what stays is untouched."""
     rows: dict[str, list[dict[str, float]]] = {event: [] for event in EVENTS}
     with tempfile.TemporaryDirectory(prefix="citybrain-") as folder:
         city = City(Path(folder))
