@@ -1,9 +1,9 @@
 """One worker of the pipeline on Kafka as a process: `pipeline_worker.py BUS DATA NAME FAULT TOWN [DESK SECRET]`.
 
 FAULT is `none`, or what happens to it: `ahead` begins past the place that the state names, however often it is put there,
-`unsaid` never hears from the changelog, `deaf` gets no messages any more, `hung` stops its event loop, `broken` cannot take a
-message, `slow` takes a while for each commit, `diskless` keeps its tables in memory. TOWN is `whole` or `smaller`; SIGUSR1 makes
-it judge by the smaller one.
+`slipped` loses its place once, `unsaid` never hears from the changelog, `deaf` gets no messages any more, `hung` stops its event
+loop, `broken` cannot take a message, `slow` takes a while for each commit, `diskless` keeps its tables in memory. TOWN is `whole`
+or `smaller`; SIGUSR1 makes it judge by the smaller one.
 """
 
 import asyncio
@@ -34,6 +34,19 @@ class Ahead(KafkaWorker):
     async def _take(self, stage, event):
         if event.message.offset != 0:
             await super()._take(stage, event)
+
+
+class Slipped(KafkaWorker):
+    """What Faust was handing on when it was put in its place moves its mark on: once here, some moments later."""
+
+    async def _take(self, stage, event):
+        tp, marks = event.message.tp, self._app.consumer._read_offset
+        slipped = self.__dict__.setdefault("slipped", set())
+        if tp in slipped:
+            await super()._take(stage, event)
+        else:
+            slipped.add(tp)
+            asyncio.get_running_loop().call_later(0.2, marks.__setitem__, tp, 10**6)
 
 
 class Unsaid(KafkaWorker):
@@ -67,6 +80,7 @@ class Slow(KafkaWorker):
 WORKERS = {
     "none": KafkaWorker,
     "ahead": Ahead,
+    "slipped": Slipped,
     "unsaid": Unsaid,
     "deaf": Deaf,
     "hung": Hung,
@@ -74,7 +88,7 @@ WORKERS = {
     "slow": Slow,
     "diskless": KafkaWorker,
 }
-TUNINGS = {"none": TUNING, "slow": TUNING, "diskless": replace(TUNING, store="memory")}
+TUNINGS = {"none": TUNING, "slow": TUNING, "slipped": TUNING, "diskless": replace(TUNING, store="memory")}
 HURRIED = replace(TUNING, stuck_after=timedelta(seconds=4))
 
 

@@ -238,11 +238,18 @@ def test_a_group_whose_offsets_are_at_the_logs_end_still_reads_what_the_state_ha
 def test_a_client_that_begins_past_the_state_ends_the_worker_before_anything_is_lost(town):
     worker = town.worker("0", fault="ahead")
     town.looks()
-    town.until(lambda: "back to it" in town.said("0"))
-    time.sleep(3)  # and still
-    town.looks(VALUES[:3])
     assert worker.wait(timeout=60) == 1
+    assert "back to 0" in town.said("0")
+    assert "ends: " in town.said("0")
     assert "expected offset 0, got" in town.said("0")
+
+
+def test_a_client_that_slips_from_its_place_is_put_back_until_it_stays_there(town):
+    town.worker("0", fault="slipped")
+    town.looks()
+    town.until(lambda: is_told(town))
+    assert "back to 0" in town.said("0")
+    assert by_id(town.case_events()) == EXPECTED
 
 
 def test_what_the_changelog_has_not_confirmed_is_neither_told_nor_acknowledged(town):
@@ -258,7 +265,7 @@ def test_what_the_changelog_has_not_confirmed_is_neither_told_nor_acknowledged(t
 
 @pytest.mark.parametrize(
     ("fault", "word"),
-    [("deaf", "nothing moves"), ("hung", "the event loop hangs"), ("broken", "could not be taken")],
+    [("deaf", "nothing moves"), ("hung", "the event loop hangs"), ("broken", "ends: a message of")],
 )
 def test_a_worker_that_cannot_go_on_ends_so_that_another_does(town, fault, word):
     worker = town.worker("0", fault=fault)

@@ -33,8 +33,8 @@ class Held:
     """The revision that the partition was told of by this worker."""
     done: dict[str, int] = field(default_factory=dict)
     """Of each topic the offset below which everything is durable and told."""
-    sought_at: dict[str, float] = field(default_factory=dict)
-    """Since when a topic's next message is missing, by the monotonic clock."""
+    sought: set[str] = field(default_factory=set)
+    """The topics whose next message is missing, and whose reading is being put back to it."""
 
     @classmethod
     def begin(cls, stage: str, partition: int, lane: Lane) -> Held:

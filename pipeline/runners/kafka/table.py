@@ -24,12 +24,9 @@ class RecordTable(faust.Table):  # type: ignore[misc]  # Faust's classes are par
     recovered: OnRecovered | None = None
 
     async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
-        # Faust names the partitions of every table, and its store in memory would take those of another for its own.
-        own = self._changelog_topic_name()
-        active, standby = ({tp for tp in tps if tp.topic == own} for tps in (active_tps, standby_tps))
-        await super().on_recovery_completed(active, standby)
+        await super().on_recovery_completed(active_tps, standby_tps)
         if self.recovered is not None:
-            await self.recovered({tp.partition for tp in active})
+            await self.recovered({tp.partition for tp in active_tps})
 
     def write(self, partition: int, key: bytes, value: bytes) -> asyncio.Future[Any]:
         """Send the record to the changelog; it is stored here once the broker has it."""

@@ -13,10 +13,13 @@ from citybrain.clock import Clock
 
 ALIVE_S = 0.2
 _WATCH_S = 1.0
+_MEND_AFTER_S = 5.0
 
 Places = Callable[[], Mapping[TP, int | None]]
 End = Callable[[TP], Awaitable[int | None]]
 """Where a partition ends at the broker."""
+PutBack = Callable[[TP, int], Awaitable[None]]
+"""Begins to read a partition there."""
 
 
 class Watchdog:
@@ -42,19 +45,30 @@ class Watchdog:
             self._alive_at = self._clock.monotonic()
             await asyncio.sleep(ALIVE_S)
 
-    async def watch(self, places: Places, end: End, is_rebalancing: Callable[[], bool]) -> None:
-        """Messages that wait while nothing moves: the consumer sleeps, or the lane does."""
+    async def watch(self, places: Places, end: End, put_back: PutBack, is_rebalancing: Callable[[], bool]) -> None:
+        """Messages that wait while nothing moves: the consumer sleeps, or the lane does. It is put back once, then it is over."""
+        mended: set[TP] = set()
         while True:
             await asyncio.sleep(_WATCH_S)
             for tp, expected in places().items():
                 moved, now = self._moved_at.get(tp), self._clock.monotonic()
                 if expected is None or moved is None or moved[0] != expected or is_rebalancing():
                     self._moved_at[tp] = (expected or 0, now)
-                elif now - moved[1] > self._stuck_after_s:
-                    last = await end(tp)
-                    if last is not None and last > expected and places().get(tp) == expected:
-                        self._die(f"{tp.topic}/{tp.partition}: nothing moves at {expected} of {last}")
-                    self._moved_at[tp] = (expected, now)
+                    mended.discard(tp)
+                    continue
+                still_s = now - moved[1]
+                if still_s <= min(_MEND_AFTER_S, self._stuck_after_s / 2) or (
+                    tp in mended and still_s <= self._stuck_after_s
+                ):
+                    continue
+                last = await end(tp)
+                if last is None or last <= expected or places().get(tp) != expected:
+                    self._moved_at[tp] = (expected, now)  # nothing waits
+                elif tp not in mended:
+                    mended.add(tp)
+                    await put_back(tp, expected)
+                else:
+                    self._die(f"{tp.topic}/{tp.partition}: nothing moves at {expected} of {last}")
 
     def _watch_loop(self) -> None:
         while not self._over.wait(_WATCH_S):

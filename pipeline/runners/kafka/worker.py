@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from aiokafka.errors import IllegalStateError
 from faust.types import TP, EventT
 
 from citybrain.bus.address import KafkaAddress
@@ -40,7 +41,8 @@ from pipeline.runners.kafka.watchdog import Watchdog
 log = logging.getLogger(__name__)
 
 _LAST_COMMIT_S = 4.0  # a partition that is taken away waits so long for its commit: less than a session
-_MEND_S = 3.0  # a client that was put where the state is has so long to give the message that comes next
+_MEND_S = 5.0  # a client that was put where the state is has so long to give the message that comes next
+_MEND_EVERY_S = 0.5
 _AT_ONCE = 200  # states summed before the others have their turn
 
 
@@ -84,7 +86,7 @@ class KafkaWorker:
             keep_evidence=keep_evidence,
             claiming=self._claiming,
         )
-        self._sending: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._counts = {"applied": 0, "rebalances": 0, "looks_expired": 0, "put_back": 0}
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -109,7 +111,9 @@ class KafkaWorker:
         self._watchdog.begin()
         chores = [asyncio.create_task(self._guarded(self._watchdog.stay_alive()))]
         await self._app.start()
-        watching = self._watchdog.watch(self._holding.places, self._end_of, lambda: self._app.rebalancing)
+        watching = self._watchdog.watch(
+            self._holding.places, self._end_of, self._seek, lambda: bool(self._app.rebalancing)
+        )
         chores += [
             asyncio.create_task(self._guarded(each))
             for each in (self._commit_for_ever(), self._timekeeping.run(), watching)
@@ -183,7 +187,7 @@ class KafkaWorker:
             return  # before reading was put in its place, or here already: its first coming will be acknowledged
         if message.offset != expected and not await self._goes_on_at(held, message.tp, expected, message.offset):
             return
-        held.sought_at.pop(topic, None)
+        held.sought.discard(topic)
         held.expected[topic] = message.offset + 1
         held.lane.take(topic, message.offset, (message.key or b"").decode("utf-8", "replace"), message.value or b"")
         held.events.append(event)
@@ -196,24 +200,40 @@ class KafkaWorker:
     async def _goes_on_at(self, held: Held, tp: TP, expected: int, found: int) -> bool:
         """Messages are missing: whether to go on without them. When the broker has removed them it is told and counted.
 
-        Else the client is not where the state is: what it had fetched before it was put there still arrives, and is
-        passed over; should it not be mended by putting it there again, the process ends.
+        Else the client is not where the state is: what it had fetched meanwhile still arrives, and is passed over.
         """
-        topic, now = self._address.name_of(tp.topic), self._clock.monotonic()
-        if topic in held.sought_at:
-            if now - held.sought_at[topic] > _MEND_S:
-                self._die(f"{tp.topic}/{tp.partition}: expected offset {expected}, got {found}")
+        topic = self._address.name_of(tp.topic)
+        if topic in held.sought:
             return False
-        held.sought_at[topic] = now
+        held.sought.add(topic)
         first = (await self._app.consumer.earliest_offsets(tp)).get(tp)
         if first == found:
             self._counts["looks_expired"] += found - expected
             log.error("%s/%d: %d messages were removed before they were read", tp.topic, tp.partition, found - expected)
             return True
-        log.warning("%s/%d: expected offset %d, got %d; back to it", tp.topic, tp.partition, expected, found)
-        self._counts["put_back"] += 1
-        await self._app.consumer.seek(tp, expected)
+        log.warning("%s/%d: expected offset %d, got %d", tp.topic, tp.partition, expected, found)
+        self._beside(self._put_back(held, tp, expected, found))
         return False
+
+    async def _put_back(self, held: Held, tp: TP, expected: int, found: int) -> None:
+        """Until the message comes, again and again: what Faust was just handing on moves its mark behind our back."""
+        topic, until_s = self._address.name_of(tp.topic), self._clock.monotonic() + _MEND_S
+        while self._holding.get(held.stage, held.partition) is held and held.expected[topic] == expected:
+            if self._clock.monotonic() > until_s:
+                self._die(f"{tp.topic}/{tp.partition}: expected offset {expected}, got {found}")
+            with suppress(
+                IllegalStateError
+            ):  # the partition is just taken away: its next owner begins where the state says
+                await self._app.consumer.seek(tp, expected)
+            await asyncio.sleep(_MEND_EVERY_S)
+
+    async def _seek(self, tp: TP, offset: int) -> None:
+        log.warning("%s/%d: back to %d", tp.topic, tp.partition, offset)
+        self._counts["put_back"] += 1
+        with suppress(
+            IllegalStateError
+        ):  # the partition is just taken away: its next owner begins where the state says
+            await self._app.consumer.seek(tp, offset)
 
     # -- commits ------------------------------------------------------------------------------------------------------
 
@@ -279,9 +299,12 @@ class KafkaWorker:
             async with asyncio.timeout(self._tuning.stuck_after.total_seconds()):
                 await (await self._send(topic, key, value))
 
-        task = asyncio.create_task(self._guarded(send()))
-        self._sending.add(task)
-        task.add_done_callback(self._sending.discard)
+        self._beside(send())
+
+    def _beside(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(self._guarded(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     # -- partitions ---------------------------------------------------------------------------------------------------
 
