@@ -12,10 +12,11 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -98,17 +99,16 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
 def trouble(engine: Engine, *, minutes: float) -> dict[str, Any]:
     """Problems over that time, trouble all the while, then peace until everything has been told; and what came of it."""
     clock = SystemClock()
-    kerbs = Class("cam", _CAMERAS, _LOOKED, "pavement", "stall", zones=_ZONES, passing=1.0, closely=_CLOSELY)
-    classes = [kerbs]
-    with city(Imagined(classes), engine) as running:
+    imagined = Imagined([kerbs()])
+    with city(imagined, engine) as running:
         epoch = clock.now()
-        real = _Real.begin(running, classes, epoch)
+        real = RealCameras.begin(running, imagined, epoch)
         _start(running)
         since = clock.now() + _FIRST
         problems = scheduled(
-            classes, PROBLEMS, since=since, until=since + timedelta(minutes=minutes), lasts=_LASTS, seed=SEED
+            imagined.classes, PROBLEMS, since=since, until=since + timedelta(minutes=minutes), lasts=_LASTS, seed=SEED
         )
-        running.start_tellers(Imagined(classes, problems, SEED))
+        running.start_tellers(Imagined(imagined.classes, problems, SEED))
         done = _disturb(running, until_at=since + timedelta(minutes=minutes), dice=Random(SEED))
         starts = running.fleet.starts
         _calm(running)
@@ -127,24 +127,20 @@ def trouble(engine: Engine, *, minutes: float) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class _Real:
+class RealCameras:
     """Two real cameras with what they show, so that ingest and its workers have something to be killed at."""
 
     epoch: datetime
 
     @classmethod
-    def begin(cls, running: City, classes: Sequence[Class], epoch: datetime) -> _Real:
+    def begin(cls, running: City, imagined: Imagined, epoch: datetime) -> RealCameras:
         """Their simulator, and the configurations: ingest knows the real ones, the others all."""
         DemoCity(running.data, FOOTAGE, epoch, ports=Ports()).build_footage(lambda _camera, _share: None)
         port = free_port()
-        names = [each for each in yaml.safe_load((DEMO / "cameras.yaml").read_text())["cameras"] if each["id"] in _REAL]
-        scenes = {_FIRE: {"max_gap": "12s"}, SCENE: QUICK}
-        all_of_them = [*names, *imagined_cameras(Imagined(classes))]
-        running.config = write_config(running.folder / "whole", all_of_them, scenes=scenes, shipped=DEMO)
-        write_config(running.folder / "real", names, scenes=scenes, shipped=DEMO)
+        running.config = whole(running.folder / "whole", imagined)
+        whole(running.folder / "real", Imagined(()))
         environment = {"DEMO_RTSP_PORT": str(port), "DEMO_CAMERA_PASSWORD": _PASSWORD}
         running.environment = {**running.environment, **environment}
-        os.environ.update(environment)  # the bench reads the configuration too
         command = [sys.executable, "-m", "citybrain.demo.simulator", "--folder", str(FOOTAGE), "--port", str(port)]
         command += ["--epoch", iso(epoch), "--user", f"{USER}:{_PASSWORD}"]
         running.fleet.start(Part("cameras", command), ready=lambda: listens(port))
@@ -159,6 +155,19 @@ class _Real:
         mine = [each for each in cases if each["scene"] == _FIRE]
         began = [len(found) for _, found in chaos.match(due, mine)]
         return [(each, count, sum(_burns(case, each) for case in mine)) for each, count in zip(due, began, strict=True)]
+
+
+def kerbs() -> Class:
+    """The imagined cameras: a zone for each problem."""
+    return Class("cam", _CAMERAS, _LOOKED, "pavement", "stall", zones=_ZONES, passing=1.0, closely=_CLOSELY)
+
+
+def whole(folder: Path, imagined: Imagined) -> Path:
+    """A configuration of the two real cameras and of all imagined ones, by the demo's scenes."""
+    real = [each for each in yaml.safe_load((DEMO / "cameras.yaml").read_text())["cameras"] if each["id"] in _REAL]
+    # Who is looked at each five seconds must have as long a gap.
+    scenes: Mapping[str, Mapping[str, Any]] = {_FIRE: {"max_gap": "12s"}, SCENE: QUICK}
+    return write_config(folder, [*real, *imagined_cameras(imagined)], scenes=scenes, shipped=DEMO)
 
 
 def _burns(case: dict[str, Any], fire: chaos.Problem) -> bool:
