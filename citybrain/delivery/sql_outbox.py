@@ -1,8 +1,8 @@
 """An outbox in a database that several processes share: the same promises as `Outbox`, for PostgreSQL and for SQLite.
 
 Its statements are text, and the one for what comes first is not the same for both: neither planner knows that little waits and much
-is delivered, nor how much waits just now, and either makes a quadratic question of it. SQLite is told which index to use; PostgreSQL,
-which takes no such word, is asked so that whatever it does is linear in what waits.
+is delivered, nor how much waits just now, and either makes a quadratic question of it. SQLite is told which index to use, and
+PostgreSQL, which takes no such word, is asked so that whatever it does is linear in what waits.
 """
 
 from __future__ import annotations

@@ -25,10 +25,11 @@ from events_api.audit import AuditTrail
 from events_api.parts import COOKIE
 from events_api.personal import Reporters
 from events_api.store.sql import SqlCases
+from events_api.subscriptions.shares import SqlShares
 from events_api.subscriptions.store import Subscriptions
 from tests.services.api_city import City, case, event, serving
 from tests.services.receiver import Receiver, receiving
-from tests.services.test_subscriptions import until, versions
+from tests.services.test_subscriptions import TERMS, until, versions
 
 pytestmark = pytest.mark.timeout(240)  # each starts several processes
 
@@ -214,16 +215,37 @@ def test_replicas_that_are_killed_and_started_again_and_again_lose_nothing(city)
             assert receiver.in_order()
 
 
+def test_while_postgres_is_away_subscribers_wait_and_nothing_is_done_that_cannot_be_noted(tmp_path, postgres):
+    with ExitStack() as opened:
+        city, database = opened.enter_context(sharing(tmp_path, postgres.empty()))
+        receiver = opened.enter_context(receiving())
+        shares = SqlShares(database, clock=city.clock)
+        app = city.app(trail=AuditTrail(database, clock=city.clock), webhooks=TERMS, shares=shares)
+        http = opened.enter_context(httpx.Client(base_url=opened.enter_context(serving(app)), timeout=20))
+        made = http.post("/v1/subscriptions", json={"name": "platform", "url": receiver.address}).json()
+        before, during = versions(1, 3), versions(2, 3)
+        city.tell(*before)
+        receiver.wait_for(3)
+        try:
+            postgres.kill()
+            city.tell(*during)
+            refused = http.patch(f"/v1/subscriptions/{made['id']}", json={"name": "another"})
+            assert refused.status_code == 503
+            assert "retry-after" in refused.headers
+            assert len(receiver.ids()) == 3
+        finally:
+            postgres.start()
+        assert sorted(receiver.wait_for(6)) == sorted(each.id for each in [*before, *during])
+        assert receiver.in_order()
+        until(lambda: http.get(f"/v1/subscriptions/{made['id']}").json()["waiting"] == 0)
+        assert http.patch(f"/v1/subscriptions/{made['id']}", json={"name": "another"}).status_code == 200
+        assert AuditTrail(database, clock=city.clock).check().faults == []
+
+
 def test_what_no_database_keeps_is_its_askers_fault(tmp_path, postgres):
     with ExitStack() as opened:
-        database = opened.enter_context(closing(Database.open(postgres.empty())))
-        city = City(tmp_path)
-        opened.callback(city.close)
-        city.subscriptions = Subscriptions(database, clock=city.clock)
+        city, database = opened.enter_context(sharing(tmp_path, postgres.empty()))
         trail = AuditTrail(database, clock=city.clock)
-        store = SqlCases(database)
-        city.store.close()
-        city.store = store
         url = opened.enter_context(serving(city.app(trail=trail, reporters=Reporters(database))))
         http = opened.enter_context(httpx.Client(base_url=url, timeout=20))
         for path in ("/v1/cases/%00", "/v1/subscriptions/%00", "/v1/subscriptions/x/deliveries/%00/resend"):
@@ -232,6 +254,18 @@ def test_what_no_database_keeps_is_its_askers_fault(tmp_path, postgres):
         assert http.get("/v1/cases?q=%00").status_code in {200, 422}
         named = http.post("/v1/subscriptions", json={"name": "a\0", "url": "http://example.org/"})
         assert (named.status_code, named.json()["title"]) == (422, "invalid request")
+
+
+@contextmanager
+def sharing(folder: Path, url: str) -> Iterator[tuple[City, Database]]:
+    """A city within this process, which keeps what it can in that database."""
+    with closing(Database.open(url)) as database:
+        city = City(folder)
+        city.store.close()
+        city.store = SqlCases(database)
+        city.subscriptions = Subscriptions(database, clock=city.clock)
+        yield city, database
+        city.close()
 
 
 def subscribed(replica: Replica, receiver: Receiver, name: str) -> dict[str, str]:
