@@ -431,7 +431,8 @@ def test_what_is_offered_while_a_broker_is_away_is_there_once_and_in_order(keepi
 def test_what_is_sent_again_because_the_answer_was_lost_is_there_once(keeping):
     address = KafkaAddress.parse(keeping.fresh())
     create(address, layout(2), replicas=1)
-    bus, lost = KafkaBus(address), []
+    bus = KafkaBus(address)
+    lost: list[object] = []
     client = bus._sends.producer.client
     send = client.send
 

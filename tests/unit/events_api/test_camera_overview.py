@@ -41,6 +41,9 @@ class SlowHot:
         self.clock.advance(timedelta(seconds=0.1))  # as long as it takes
         yield "camera/gd-0001", dumps({"state": self.state})
 
+    def away_since(self) -> datetime | None:
+        return None
+
     def close(self) -> None: ...
 
 
