@@ -20,7 +20,7 @@ import yaml
 
 from bench.fleet import Fleet, Part
 from bench.imagined import Imagined, as_camera
-from bench.servers import free_port, listens, start_broker, start_postgres, start_redis
+from bench.servers import free_port, listens, start_broker, start_objects, start_postgres, start_redis
 from citybrain.bus.address import KafkaAddress
 from citybrain.bus.topics import create, layout
 from citybrain.demo.desk import EVENTS, SECRET_VARIABLE
@@ -173,7 +173,7 @@ def city(imagined: Imagined, engine: Engine) -> Iterator[City]:
     try:
         addresses: dict[str, str] = {}
         if engine.distributed:
-            addresses["bus"] = start_broker(fleet, lasting=engine.lasting)
+            addresses["bus"] = start_broker(fleet, objects=start_objects(fleet) if engine.lasting else None)
             if engine.postgres:
                 addresses["database"] = start_postgres(fleet, home)
             if engine.redis:

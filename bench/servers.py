@@ -35,14 +35,17 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def start_broker(fleet: Fleet, *, lasting: bool) -> str:
-    """The bus's address. `lasting`: its log outlives it."""
+def start_objects(fleet: Fleet) -> int:
+    """The port of what a broker can keep its log in."""
+    port = free_port()
+    fleet.start(Part("objects", [sys.executable, "-m", "bench.objects", str(port)]), ready=lambda: listens(port))
+    return port
+
+
+def start_broker(fleet: Fleet, *, objects: int | None = None) -> str:
+    """The bus's address. With `objects` its log outlives it."""
     port, environment, storage = free_port(), dict[str, str](), "memory://tansu/"
-    if lasting:
-        objects = free_port()
-        fleet.start(
-            Part("objects", [sys.executable, "-m", "bench.objects", str(objects)]), ready=lambda: listens(objects)
-        )
+    if objects is not None:
         storage = f"s3://{BUCKET}/"
         environment = {
             "AWS_ENDPOINT": f"http://127.0.0.1:{objects}",
