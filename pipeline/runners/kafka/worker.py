@@ -233,18 +233,13 @@ class KafkaWorker:
                 held.expected[topic] = expected = found
                 held.sought.discard(topic)
                 until_s = self._clock.monotonic() + _MEND_S
-            with suppress(
-                IllegalStateError
-            ):  # the partition is just taken away: its next owner begins where the state says
-                await self._app.consumer.seek(tp, expected)
+            await self._seek(tp, expected)
             await asyncio.sleep(_MEND_EVERY_S)
 
     async def _seek(self, tp: TP, offset: int) -> None:
         log.warning("%s/%d: back to %d", tp.topic, tp.partition, offset)
         self._counts["put_back"] += 1
-        with suppress(
-            IllegalStateError
-        ):  # the partition is just taken away: its next owner begins where the state says
+        with suppress(IllegalStateError):  # the partition is just taken away: its next owner knows where it goes on
             await self._app.consumer.seek(tp, offset)
 
     # -- commits ------------------------------------------------------------------------------------------------------
