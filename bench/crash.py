@@ -40,7 +40,6 @@ from citybrain.clock import SystemClock, instant, iso
 from citybrain.demo.city import CONFIG as DEMO
 from citybrain.demo.city import USER, DemoCity, Ports
 from citybrain.errors import Transient, UsageError
-from citybrain.ports import Bus
 from citybrain.supervisor import citybrain
 from citybrain.wire import COMMANDS, DETECTIONS
 
@@ -248,26 +247,34 @@ def _calm(running: City) -> None:
 
 
 def _settled(running: City) -> Found:
-    """Everything as it is once the desk has all that the log says, and each view shows it; or when that does not come."""
-    end = time.monotonic() + _SETTLES_S
+    """Everything as it is once the desk has all that the log says, and each view shows it; or when that does not come.
+
+    Raises Transient when nothing can be read at all.
+    """
+    end, last = time.monotonic() + _SETTLES_S, None
+    events: list[dict[str, Any]] = []
     bus = running.open_bus()
     try:
-        while True:
+        while last is None or not last.settled:
+            if time.monotonic() > end:
+                break
             with suppress(Transient):
-                found = _read(running, bus)
-                if found.settled or time.monotonic() > end:
-                    return found
+                running.more_events(bus, events)
+                last = _read(running, events)
             time.sleep(5)
     finally:
         bus.close()
+    if last is None:
+        raise Transient(f"desk, log or views could not be read for {_SETTLES_S:.0f} s, see {running.folder}/log")
+    return last
 
 
-def _read(running: City, bus: Bus) -> Found:
+def _read(running: City, events: Sequence[dict[str, Any]]) -> Found:
     with suppress(Transient):
         _close_what_is_over(running)
     cases, deliveries = (running.get(f"/{what}", of=running.desk)[what] for what in ("cases", "deliveries"))
     views = [running.cases(wall) for wall in running.wall]
-    log = read_log(running.case_events(bus))
+    log = read_log(events)
     counted = count([], log, cases=cases, deliveries=deliveries, scene=SCENE)
     settled = not counted.undelivered and not any(differing(log, view) for view in views)
     return Found(log, cases, deliveries, views, settled and _applied(running))

@@ -75,6 +75,7 @@ class City:
     desk: str = ""
     left: bool = False
     """Its folder stays, with what every process said; so it does when something fails."""
+    _read_to: int = 0
 
     @property
     def data(self) -> Path:
@@ -131,13 +132,11 @@ class City:
     def figures(self, teller: int) -> Path:
         return self.folder / f"figures-{teller}.jsonl"
 
-    def case_events(self, bus: Bus, *, after: int = 0) -> list[dict[str, Any]]:
-        """Every case event of the log, each as its JSON says."""
-        found: list[dict[str, Any]] = []
-        while page := bus.read((CASE_EVENTS,), after=after, limit=_PAGE):
-            found += [loads(message.value) for message in page]
-            after = page[-1].offset
-        return found
+    def more_events(self, bus: Bus, events: list[dict[str, Any]]) -> None:
+        """Add what the log of case events says beyond those that were read: page by page, so that none is read twice."""
+        while page := bus.read((CASE_EVENTS,), after=self._read_to, limit=_PAGE):
+            events += [loads(message.value) for message in page]
+            self._read_to = page[-1].offset
 
     def cases(self, wall: str) -> list[dict[str, Any]]:
         """Every case as one API shows it."""
