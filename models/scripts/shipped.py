@@ -59,7 +59,8 @@ def _iou(one: Found, other: Found) -> float:
 class ShippedModel:
     """One entry of a registry, all its shapes compiled."""
 
-    def __init__(self, registry: Path, *, name: str = "city-n") -> None:
+    def __init__(self, registry: Path, *, name: str = "city-n", form: str = "openvino") -> None:
+        """`form`: `openvino`, or `openvino_int8` for the 8-bit graphs."""
         import openvino
 
         entry = yaml.safe_load(registry.read_text(encoding="utf-8"))["models"][name]
@@ -67,8 +68,11 @@ class ShippedModel:
         self.version: int = entry["version"]
         core = openvino.Core()
         self._graphs = {}
-        for shape, files in entry["files"]["openvino"].items():
-            height, width = map(int, shape.split("x"))
+        shapes = {tuple(map(int, shape.split("x"))): files for shape, files in entry["files"][form].items()}
+        longest = max(max(shape) for shape in shapes)
+        for (height, width), files in shapes.items():
+            if max(height, width) < longest:
+                continue  # for windows on a picture: a whole one is not looked at so small
             graph = core.read_model(registry.parent / files["xml"], registry.parent / files["bin"])
             self._graphs[height, width] = core.compile_model(graph, "CPU", {"INFERENCE_NUM_THREADS": 2})
 

@@ -23,6 +23,7 @@ from detectors.verify import verify
 from tests.unit.detectors.drawing import BLUE, GREEN, RED, canvas, detector, draw, photograph, picture, tiny_models
 
 ROOT = Path(__file__).resolve().parents[2]
+SAME_VEHICLE = 0.7  # pipeline/rules/dwell.py
 HAS_ULTRALYTICS = importlib.util.find_spec("ultralytics") is not None
 
 
@@ -198,8 +199,9 @@ def test_two_runtimes_see_the_same_with_one_model(tmp_path):
         pytest.skip(f"there is no registry of models in {find_models(ROOT / 'configs')}")
     pictures, _ = _photographs()
     answers = []
-    for name in ("openvino", "ultralytics"):
-        with open_detector(detector(tmp_path / name, backend=name, model="city-n", confidence=0.3)) as opened:
+    for name, options in (("openvino", {"precision": "f32"}), ("ultralytics", {})):
+        settings = detector(tmp_path / name, backend=name, model="city-n", confidence=0.3, options=options)
+        with open_detector(settings) as opened:
             answers.append(opened.detect(pictures))
     for ours, theirs in zip(*answers, strict=True):
         # The same weights and the same pixels; half precision weights and another arithmetic in between. What one is
@@ -230,8 +232,10 @@ def test_the_shipped_detector_sees_the_bus_as_one_large_vehicle():
     settings = load(ROOT / "configs", faults=faults)["city"]
     with open_detector(settings) as opened:
         (seen,) = opened.detect([photograph(_assets() / "bus.jpg")])
-    # It may call it a truck: models/cards/city-n.md, "Where it fails".
-    assert len([each for each in seen if each.label in {"bus", "truck"}]) == 1
+    # It may call it a truck, or both: models/cards/city-n.md, "Where it fails". Rules take what overlaps so far for one.
+    large = [each for each in seen if each.label in {"bus", "truck"}]
+    assert large
+    assert all(each.box.overlap(large[0].box) > SAME_VEHICLE for each in large)
 
 
 @pytest.mark.parametrize("name", offered(SOCKET))

@@ -8,7 +8,9 @@ from detectors.processor import flags, precision
 @pytest.mark.parametrize(
     ("available", "int8", "chosen"),
     [
-        ({"avx2"}, True, "f32"),
+        ({"avx2"}, True, "int8"),
+        ({"avx2"}, False, "f32"),
+        ({"sse4_2"}, True, "f32"),
         ({"avx2", "avx512_vnni"}, True, "int8"),
         ({"avx2", "avx_vnni"}, True, "int8"),
         ({"avx2", "avx512_vnni"}, False, "f32"),
@@ -17,7 +19,7 @@ from detectors.processor import flags, precision
         (set(), False, "f32"),
     ],
 )
-def test_amx_gets_bf16_vnni_gets_int8_where_there_is_such_a_model_and_others_f32(available, int8, chosen):
+def test_amx_gets_bf16_avx2_gets_int8_where_there_is_such_a_model_and_others_f32(available, int8, chosen):
     assert precision(available, int8=int8) == chosen
 
 

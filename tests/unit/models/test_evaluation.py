@@ -58,3 +58,14 @@ def test_a_van_seen_as_car_and_as_truck_is_one_vehicle_and_a_person_before_it_st
     sides = (0.2, 0.2, 0.6, 0.6)
     kept = shipped.suppress([found(2, 0.5, *sides), found(5, 0.6, *sides), found(0, 0.4, *sides)], iou=0.55)
     assert [item.label for item in kept] == [5, 0]
+
+
+def test_what_a_second_side_loses_is_told_in_points_by_class_and_on_the_whole():
+    truth, there, elsewhere = [box(CAR, 0, 0, 0.2, 0.2)], (0, 0, 0.2, 0.2), (0.5, 0.5, 0.7, 0.7)
+    seen = [evaluate.Looked("street", truth, [found(CAR, 0.9, *there)])] * 4
+    half = [*seen[:2], *[evaluate.Looked("street", truth, [found(CAR, 0.9, *elsewhere)])] * 2]
+    table = evaluate.compared(seen, half)
+    assert [row[0] for row in table] == ["car", "all"]
+    assert table[0][1] == "1.000"
+    assert float(table[0][3].split(" ")[0]) == pytest.approx(100 * (1 - float(table[0][2])), abs=0.1)
+    assert evaluate.compared(seen, seen)[-1][3] == "0.0 (0.0 to 0.0)"
