@@ -52,7 +52,7 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
     return {
         "machine": machine(),
         "model": model.name,
-        "precision": precision(flags(), int8=model.entry is not None and bool(model.entry.files.openvino_int8)),
+        "precision": precision(flags()),
         "unit": "CPU-ms per picture",
         "rows": rows,
         **({"not_measured": missing} if missing else {}),

@@ -22,14 +22,10 @@ def flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
     return frozenset()
 
 
-def precision(available: Collection[str], *, int8: bool) -> Precision:
-    """bf16 with AMX, else int8 with AVX2 where the model comes in it, else f32.
+def precision(available: Collection[str]) -> Precision:
+    """bf16 with AMX, else f32.
 
-    Measured on one core: AMX bf16 2.1× f32 at .001 AP less, int8 1.95× with VNNI and 1.4× without; bf16 without AMX is
-    slower than f32. What int8 costs stands in the model's card.
+    Measured on one core: AMX bf16 2.1× f32 at .001 AP less; bf16 without AMX is slower than f32. int8 is quicker, too
+    (1.95× with VNNI, 1.4× with AVX2 alone), but is nobody's default: what the shipped model loses by it stands in its card.
     """
-    if "amx_bf16" in available:
-        return "bf16"
-    if int8 and "avx2" in available:
-        return "int8"
-    return "f32"
+    return "bf16" if "amx_bf16" in available else "f32"

@@ -320,10 +320,7 @@ def _own_xml(settings: BackendSettings) -> Path:
 
 def _precision(settings: BackendSettings) -> Precision:
     options: Config = settings.options
-    if options.precision != "auto":
-        return options.precision
-    entry = settings.model.entry
-    return precision(flags(), int8=bool(entry and entry.files.openvino_int8))
+    return precision(flags()) if options.precision == "auto" else options.precision
 
 
 def _device(device: str) -> str:

@@ -199,9 +199,8 @@ def test_two_runtimes_see_the_same_with_one_model(tmp_path):
         pytest.skip(f"there is no registry of models in {find_models(ROOT / 'configs')}")
     pictures, _ = _photographs()
     answers = []
-    for name, options in (("openvino", {"precision": "f32"}), ("ultralytics", {})):
-        settings = detector(tmp_path / name, backend=name, model="city-n", confidence=0.3, options=options)
-        with open_detector(settings) as opened:
+    for name in ("openvino", "ultralytics"):
+        with open_detector(detector(tmp_path / name, backend=name, model="city-n", confidence=0.3)) as opened:
             answers.append(opened.detect(pictures))
     for ours, theirs in zip(*answers, strict=True):
         # The same weights and the same pixels; half precision weights and another arithmetic in between. What one is
@@ -224,15 +223,17 @@ def _unmatched(sure: Sequence[Detection], seen: Sequence[Detection]) -> list[Det
     ]
 
 
+@pytest.mark.parametrize("precision", ["auto", "int8"])
 @pytest.mark.skipif(not HAS_ULTRALYTICS, reason="the photograph comes with ultralytics (make install-ultralytics)")
-def test_the_shipped_detector_sees_the_bus_as_one_large_vehicle():
+def test_the_shipped_detector_sees_the_bus_as_one_large_vehicle(precision):
     if not (find_models(ROOT / "configs") / "registry.yaml").is_file():
         pytest.skip(f"there is no registry of models in {find_models(ROOT / 'configs')}")
     faults: list[Fault] = []
     settings = load(ROOT / "configs", faults=faults)["city"]
+    settings = replace(settings, options=settings.options.model_copy(update={"precision": precision}))
     with open_detector(settings) as opened:
         (seen,) = opened.detect([photograph(_assets() / "bus.jpg")])
-    # It may call it a truck, or both: models/cards/city-n.md, "Where it fails". Rules take what overlaps so far for one.
+    # It may call it a truck, or in 8 bits both: models/cards/city-n.md, "Where it fails". Rules take what overlaps so far for one.
     large = [each for each in seen if each.label in {"bus", "truck"}]
     assert large
     assert all(each.box.overlap(large[0].box) > SAME_VEHICLE for each in large)

@@ -6,21 +6,17 @@ from detectors.processor import flags, precision
 
 
 @pytest.mark.parametrize(
-    ("available", "int8", "chosen"),
+    ("available", "chosen"),
     [
-        ({"avx2"}, True, "int8"),
-        ({"avx2"}, False, "f32"),
-        ({"sse4_2"}, True, "f32"),
-        ({"avx2", "avx512_vnni"}, True, "int8"),
-        ({"avx2", "avx_vnni"}, True, "int8"),
-        ({"avx2", "avx512_vnni"}, False, "f32"),
-        ({"avx512_vnni", "amx_tile", "amx_bf16"}, True, "bf16"),
-        ({"avx512_bf16"}, False, "f32"),
-        (set(), False, "f32"),
+        ({"avx2"}, "f32"),
+        ({"avx2", "avx512_vnni"}, "f32"),
+        ({"avx512_vnni", "amx_tile", "amx_bf16"}, "bf16"),
+        ({"avx512_bf16"}, "f32"),
+        (set(), "f32"),
     ],
 )
-def test_amx_gets_bf16_avx2_gets_int8_where_there_is_such_a_model_and_others_f32(available, int8, chosen):
-    assert precision(available, int8=int8) == chosen
+def test_amx_gets_bf16_and_others_f32(available, chosen):
+    assert precision(available) == chosen
 
 
 def test_flags_are_read_as_linux_writes_them(tmp_path):
