@@ -103,7 +103,7 @@ class City:
     def __init__(self, folder: Path) -> None:
         self.folder, self._clock = folder, SystemClock()
         self.fleet = Fleet(folder)
-        self.bus = start_broker(self.fleet, lasting=False)
+        self.bus = start_broker(self.fleet)
         create(KafkaAddress.parse(self.bus), layout(PARTITIONS), replicas=1)
         port = free_port()
         clips = next(iter(footage.clips(("sub-h264",)).values())).parent
