@@ -44,6 +44,7 @@ KINDS: Mapping[str, str] = {
     "no-photo": "The body is no photograph that can be taken: JPEG or PNG, of bounded size, undamaged.",
     "no-picture": "The camera has no picture yet.",
     "no-rehearsal": "This installation keeps no looks that could be judged again.",
+    "not-found": "Nothing has an address with such a character in it.",
     "no-room": "There is no room for pictures now; it can be sent again later.",
     "no-such-camera": "No camera has this id.",
     "name-taken": "There is another subscription of this name.",

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 from tests.broker import Broker, KeepingBroker
+from tests.object_storage import ObjectStorage
 from tests.postgres import Postgres, binaries
 
 # Read by ultralytics when it is imported: it neither installs packages nor reports home during a test.
@@ -97,3 +98,14 @@ def keeping(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeepingBroker]
 def kafka(broker: Broker) -> str:
     """The address of a bus that no other test has used, and whose topics nobody has made."""
     return broker.fresh()
+
+
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStorage]:
+    """A server that speaks S3, with one bucket in it."""
+    pytest.importorskip("boto3", reason="the package boto3 is not installed (pip install 'citybrain[s3]')")
+    server = ObjectStorage(tmp_path_factory.mktemp("storage"))
+    server.start()
+    server.make_bucket()
+    yield server
+    server.kill()

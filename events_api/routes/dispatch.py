@@ -126,10 +126,12 @@ async def _case(given: Parts, id: str) -> Fields:
         try:
             while True:
                 changed = given.feed.change()
+                # Asked first: what the view takes in meanwhile is in it when the case is looked for.
+                is_caught_up = given.feed.cursor >= await asyncio.to_thread(given.bus.end, CASE_EVENTS)
                 case = await asyncio.to_thread(given.store.case, id)
                 if case is not None:
                     return case
-                if given.feed.cursor >= await asyncio.to_thread(given.bus.end, CASE_EVENTS):
+                if is_caught_up:
                     raise no_case(id)
                 await changed.wait()
         except TimeoutError:

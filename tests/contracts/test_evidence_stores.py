@@ -12,21 +12,11 @@ from citybrain.evidence.choice import open_evidence
 from citybrain.evidence.files import FileEvidence
 from citybrain.evidence.s3 import S3Evidence
 from citybrain.evidence.spool import Spool
-from tests.object_storage import BUCKET, CREDENTIALS, ObjectStorage
+from tests.object_storage import BUCKET, CREDENTIALS
 
 EIGHT = datetime(2026, 11, 21, 8, 0, 0, 123_456, tzinfo=UTC)
 JPEG = b"\xff\xd8\xff a street corner \xff\xd9"
 MP4 = b"\0\0\0\x20ftypisom a street corner for ten seconds"
-
-
-@pytest.fixture(scope="module")
-def storage(tmp_path_factory):
-    pytest.importorskip("boto3", reason="the package boto3 is not installed (pip install 'citybrain[s3]')")
-    server = ObjectStorage(tmp_path_factory.mktemp("storage"))
-    server.start()
-    server.make_bucket()
-    yield server
-    server.kill()
 
 
 class Arrived(S3Evidence):

@@ -18,18 +18,8 @@ from citybrain.evidence.objects import FileObjects
 from citybrain.evidence.seals import Sealing, Seals
 from citybrain.evidence.signer import Signer
 from citybrain.evidence.stored_seals import StoredSeals
-from tests.object_storage import CREDENTIALS, ObjectStorage
+from tests.object_storage import CREDENTIALS
 from tests.services.api_city import START, case, event
-
-
-@pytest.fixture(scope="module")
-def storage(tmp_path_factory):
-    pytest.importorskip("boto3", reason="the package boto3 is not installed (pip install 'citybrain[s3]')")
-    server = ObjectStorage(tmp_path_factory.mktemp("storage"))
-    server.start()
-    server.make_bucket()
-    yield server
-    server.kill()
 
 
 @pytest.fixture

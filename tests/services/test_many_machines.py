@@ -26,7 +26,7 @@ from citybrain.evidence.signer import Signer
 from citybrain.signing import new_secret
 from citybrain.supervisor import citybrain
 from tests.broker import free_port
-from tests.object_storage import CREDENTIALS, ObjectStorage
+from tests.object_storage import CREDENTIALS
 from tests.redis_server import RedisServer, skip_without_redis
 
 SCENES = {"illegal_parking", "fire_risk", "stall_spillover"}
@@ -86,13 +86,11 @@ def bytes_of(url: str) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def machines(broker, postgres, tmp_path_factory) -> Iterator[Machines]:
+def machines(broker, postgres, storage, tmp_path_factory) -> Iterator[Machines]:
     skip_without_redis()
     home: Path = tmp_path_factory.mktemp("machines")
-    redis, storage = RedisServer(home), ObjectStorage(home)
+    redis = RedisServer(home)
     redis.start()
-    storage.start()
-    storage.make_bucket()
     Signer.open(home / "evidence.key")  # one key for all machines, as their secret shares are
     ports = Ports.free()
     city = DemoCity(data=home, footage=FOOTAGE, epoch=SystemClock().now(), ports=ports)
@@ -124,7 +122,6 @@ def machines(broker, postgres, tmp_path_factory) -> Iterator[Machines]:
         yield made
     finally:
         made.fleet.close()
-        storage.kill()
         redis.kill()
 
 

@@ -24,7 +24,7 @@ from citybrain.evidence.s3 import LATE, S3Evidence
 from citybrain.evidence.signer import Signer
 from citybrain.evidence.spool import Spool
 from citybrain.evidence.stored_seals import StoredSeals
-from tests.object_storage import CREDENTIALS, ObjectStorage
+from tests.object_storage import CREDENTIALS
 from tests.services.api_city import case, event
 
 SOON = timedelta(seconds=30)
@@ -37,24 +37,14 @@ def until(claim, *, within_s: float = 40):
         time.sleep(0.02)
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    pytest.importorskip("boto3", reason="the package boto3 is not installed (pip install 'citybrain[s3]')")
-    made = ObjectStorage(tmp_path_factory.mktemp("storage"))
-    made.start()
-    made.make_bucket()
-    yield made
-    made.kill()
-
-
 @pytest.fixture
-def storage(server):
+def storage(storage):
     """Killed, hung or not: at the end of each test it is there again."""
-    yield server
+    yield storage
     with contextlib.suppress(ProcessLookupError, AssertionError):
-        server.thaw()
-    server.kill()
-    server.start()
+        storage.thaw()
+    storage.kill()
+    storage.start()
 
 
 @pytest.fixture

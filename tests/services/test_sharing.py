@@ -30,7 +30,7 @@ async def test_processes_come_die_and_say_goodbye_and_what_stays_is_not_touched(
         city.configure(*CAMERAS)
         assert "12 added, 0 changed, 0 unchanged, 0 removed" in await city.publish()
         city.start("a")
-        await city.until(lambda: city.has("a", 12))
+        await city.until(lambda: city.has("a", 12) and len(city.taken_up()) == 12)
 
         # Another one relieves it.
         alone, since_s = city.taken_up(), city.now_s

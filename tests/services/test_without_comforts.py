@@ -23,7 +23,7 @@ from citybrain.evidence.signer import Signer
 from citybrain.evidence.spool import Spool
 from citybrain.evidence.stored_seals import StoredSeals
 from citybrain.hot.redis import RedisHot
-from tests.object_storage import CREDENTIALS, ObjectStorage
+from tests.object_storage import CREDENTIALS
 from tests.redis_server import RedisServer, skip_without_redis
 from tests.services.api_city import City, case, event, serving
 from tests.services.wall_page import Wall
@@ -121,16 +121,6 @@ def test_the_wall_says_in_both_languages_what_is_missing_and_that_cases_go_on(ci
 
 
 # -- evidence storage -------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def storage(tmp_path_factory):
-    pytest.importorskip("boto3", reason="the package boto3 is not installed (pip install 'citybrain[s3]')")
-    server = ObjectStorage(tmp_path_factory.mktemp("storage"))
-    server.start()
-    server.make_bucket()
-    yield server
-    server.kill()
 
 
 @pytest.fixture
