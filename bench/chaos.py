@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import random
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from random import Random
 from typing import Any
 
 from bench.machine import machine
 from bench.running import Running, running, wait_until
+from bench.trouble import disturb
 from citybrain.clock import SystemClock
-from citybrain.errors import Transient
 
 _CLOCK = SystemClock()
 
@@ -44,7 +43,6 @@ SETTLED = timedelta(seconds=100)
 """So long after its beginning a problem must have its case, whatever dies meanwhile: the longest hold, water's rise, repairs."""
 LEEWAY = timedelta(seconds=40)
 KILLS = ("worker", "worker", "ingest", "pipeline", "pipeline", "api", "up", "cameras", "desk")
-FAULTS = ("500", "slow", "hang", "drop", "repeat", "flaky")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
     minutes = given.minutes or 30.0
     seed = 20261121
     with running() as city:
-        done = _disturb(city, minutes=minutes, random=random.Random(seed))  # a dice, not a secret
+        done = _disturb(city, minutes=minutes, dice=Random(seed))  # a dice, not a secret
         _calm(city)
         found = city.get("/cases", desk=True)["cases"]
         deliveries = city.get("/deliveries", desk=True)["deliveries"]
@@ -115,30 +113,22 @@ def match(told: Sequence[Problem], cases: Sequence[dict[str, Any]]) -> list[tupl
     return [(problem, [case["id"] for case in cases if about(case, problem)]) for problem in told]
 
 
-def _disturb(city: Running, *, minutes: float, random: random.Random) -> Counter[str]:
+def _disturb(city: Running, *, minutes: float, dice: Random) -> Counter[str]:
     """Kill and break at random until the time is up, closing as an operator what was seen to be over."""
-    done: Counter[str] = Counter()
-    until = _CLOCK.now() + timedelta(minutes=minutes)
-    next_at = _CLOCK.now() + timedelta(seconds=10)
-    while (now := _CLOCK.now()) < until:
-        with suppress(Transient):
-            _close_what_is_over(city)
-        if now >= next_at:
-            next_at = now + timedelta(seconds=random.uniform(3, 15))
-            if random.random() < 0.7:
-                role = random.choice(KILLS)
-                if city.kill(role, which=random.randrange(8)):
-                    done[f"killed {role}"] += 1
-            else:
-                fault = random.choice(FAULTS)
-                with suppress(Transient):
-                    city.set_desk(mode=fault, delay_s=random.uniform(1, 12), share=random.uniform(0.3, 1.0))
-                    done[f"desk {fault}"] += 1
-        elif random.random() < 0.05:
-            with suppress(Transient):
-                city.set_desk(mode="ok")
-        time.sleep(1)
-    return done
+
+    def kill() -> str | None:
+        role = dice.choice(KILLS)
+        return role if city.kill(role, which=dice.randrange(8)) else None
+
+    return disturb(
+        until_at=_CLOCK.now() + timedelta(minutes=minutes),
+        first=timedelta(seconds=10),
+        kills=0.7,
+        dice=dice,
+        kill=kill,
+        set_desk=city.set_desk,
+        meanwhile=lambda: _close_what_is_over(city),
+    )
 
 
 def _calm(city: Running) -> None:

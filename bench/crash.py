@@ -34,6 +34,7 @@ from bench.progress import Committed
 from bench.running import FOOTAGE
 from bench.servers import free_port, listens
 from bench.teller import told as told_by_tellers
+from bench.trouble import disturb
 from citybrain.bus.address import KafkaAddress
 from citybrain.bus.topics import CAMERA_COMMANDS, EPISODES, LOCALITY_COMMANDS, PIPELINE
 from citybrain.clock import SystemClock, instant, iso
@@ -206,28 +207,21 @@ def _publish(running: City, where: Sequence[str]) -> None:
 
 def _disturb(running: City, *, until_at: datetime, dice: Random) -> Counter[str]:
     """Kill and break at random until then, and close as an operator what was seen to be over."""
-    clock, done = SystemClock(), Counter[str]()
     there = [role for role in _KILLED if role == "worker" or running.names(role)]
-    next_at = clock.now() + timedelta(seconds=20)
-    while (now := clock.now()) < until_at:
-        with suppress(Transient):
-            _close_what_is_over(running)
-        if now >= next_at:
-            next_at = now + timedelta(seconds=dice.uniform(3, 15))
-            if dice.random() < 0.75:
-                role = dice.choices(there, [_KILLED[each] for each in there])[0]
-                if kill(running, role, dice):
-                    done[f"killed {role}"] += 1
-            else:
-                fault = dice.choice(chaos.FAULTS)
-                with suppress(Transient):
-                    running.set_desk(mode=fault, delay_s=dice.uniform(1, 12), share=dice.uniform(0.3, 1.0))
-                    done[f"desk {fault}"] += 1
-        elif dice.random() < 0.05:
-            with suppress(Transient):
-                running.set_desk(mode="ok")
-        time.sleep(1)
-    return done
+
+    def kill_one() -> str | None:
+        role = dice.choices(there, [_KILLED[each] for each in there])[0]
+        return role if kill(running, role, dice) else None
+
+    return disturb(
+        until_at=until_at,
+        first=timedelta(seconds=20),
+        kills=0.75,
+        dice=dice,
+        kill=kill_one,
+        set_desk=running.set_desk,
+        meanwhile=lambda: _close_what_is_over(running),
+    )
 
 
 def kill(running: City, role: str, dice: Random) -> bool:

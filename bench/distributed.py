@@ -20,6 +20,7 @@ import yaml
 
 from bench.fleet import Fleet, Part
 from bench.imagined import Imagined, as_camera
+from bench.running import asked, said
 from bench.servers import free_port, listens, start_broker, start_objects, start_postgres, start_redis
 from citybrain.bus.address import KafkaAddress
 from citybrain.bus.topics import create, layout
@@ -86,15 +87,15 @@ class City:
 
     def get(self, path: str, *, of: str | None = None) -> Any:
         """A JSON answer of the first API, or of whoever `of` names. Raises Transient when there is none."""
-        return self._ask(urllib.request.Request((of or self.wall[0]) + path))  # noqa: S310  # loopback, our own
+        return asked(urllib.request.Request((of or self.wall[0]) + path))  # noqa: S310  # loopback, our own
 
     def set_desk(self, **fault: object) -> None:
         """Make the desk fail in some way: `mode=…`, see citybrain/demo/desk_faults.py."""
-        self._say(self.desk + "/faults", fault, "PUT")
+        said(self.desk + "/faults", fault, "PUT")
 
     def post(self, path: str, body: object) -> None:
         """To the first API."""
-        self._say(self.wall[0] + path, body, "POST")
+        said(self.wall[0] + path, body)
 
     def open_bus(self) -> Bus:
         return self.deployment.open_bus()
@@ -147,18 +148,6 @@ class City:
             found += page["items"]
             cursor = page.get("next")
         return found
-
-    def _say(self, url: str, body: object, method: str) -> None:
-        headers = {"content-type": "application/json"}
-        self._ask(urllib.request.Request(url, json.dumps(body).encode(), headers, method=method))  # noqa: S310
-
-    @staticmethod
-    def _ask(request: urllib.request.Request) -> Any:
-        try:
-            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310  # loopback, our own
-                return json.loads(answer.read() or b"null")
-        except (OSError, ValueError) as error:
-            raise Transient(f"{request.full_url}: {error}") from None
 
 
 @contextmanager

@@ -47,10 +47,10 @@ class Running:
 
     def get(self, path: str, *, desk: bool = False) -> Any:
         """A JSON answer of the API or the desk. Raises Transient when there is none."""
-        return self._ask(urllib.request.Request((self.city.desk if desk else self.city.wall) + path))  # noqa: S310
+        return asked(urllib.request.Request((self.city.desk if desk else self.city.wall) + path))  # noqa: S310
 
     def post(self, path: str, body: object) -> Any:
-        return self._ask(self._request(self.city.wall + path, body, "POST"))
+        return said(self.city.wall + path, body)
 
     def fetch(self, path: str) -> bytes:
         """The API's answer as it is. Raises Transient when there is none."""
@@ -63,7 +63,7 @@ class Running:
 
     def set_desk(self, **fault: object) -> None:
         """Make the desk fail in some way: `mode=…`, see citybrain/demo/desk_faults.py."""
-        self._ask(self._request(self.city.desk + "/faults", fault, "PUT"))
+        said(self.city.desk + "/faults", fault, "PUT")
 
     def pids(self, role: str) -> list[int]:
         """The processes of a role that live now."""
@@ -82,18 +82,20 @@ class Running:
             os.kill(pids[which % len(pids)], number)
         return True
 
-    @staticmethod
-    def _request(url: str, body: object, method: str) -> urllib.request.Request:
-        headers = {"content-type": "application/json"}
-        return urllib.request.Request(url, json.dumps(body).encode(), headers, method=method)  # noqa: S310
 
-    @staticmethod
-    def _ask(request: urllib.request.Request) -> Any:
-        try:
-            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310  # loopback, our own
-                return json.loads(answer.read() or b"null")
-        except (OSError, ValueError) as error:
-            raise Transient(f"{request.full_url}: {error}") from None
+def said(url: str, body: object, method: str = "POST") -> Any:
+    """The JSON answer to a JSON body. Raises Transient when there is none."""
+    headers = {"content-type": "application/json"}
+    return asked(urllib.request.Request(url, json.dumps(body).encode(), headers, method=method))  # noqa: S310
+
+
+def asked(request: urllib.request.Request) -> Any:
+    """The JSON answer. Raises Transient when there is none."""
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310  # loopback, our own
+            return json.loads(answer.read() or b"null")
+    except (OSError, ValueError) as error:
+        raise Transient(f"{request.full_url}: {error}") from None
 
 
 @contextmanager

@@ -14,11 +14,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from citybrain.clock import Clock, SystemClock, iso
-from citybrain.delivery.owed import Queued
+from citybrain.delivery.owed import Queued, at_second
 from citybrain.ports import Acknowledgement, Outgoing
 
 SCHEMA = """
@@ -113,7 +113,7 @@ class Outbox:
             f"SELECT o.due_at FROM {_WAITING} WHERE {_IS_HEAD}{wanted} ORDER BY o.due_at LIMIT 1",  # noqa: S608
             names,
         ).fetchone()
-        return None if row is None else _at(row[0])
+        return None if row is None else at_second(row[0])
 
     def delivered(self, outgoing: Outgoing, ack: Acknowledgement) -> bool:
         """The receiver has it. False when that was known before."""
@@ -188,7 +188,7 @@ class Outbox:
         ).fetchone()[0]
         return {
             **totals,
-            "oldest_waiting_at": None if oldest is None else iso(_at(oldest)),
+            "oldest_waiting_at": None if oldest is None else iso(at_second(oldest)),
             "endpoints": endpoints,
         }
 
@@ -202,21 +202,7 @@ class Outbox:
 
     def _read(self, where: str, values: tuple[Any, ...], *, table: str = _WAITING) -> list[Queued]:
         rows = self._connection.execute(f"SELECT {_FIELDS} FROM {table} WHERE {where}", values)  # noqa: S608  # our own text
-        return [
-            Queued(
-                id=row[0],
-                endpoint=row[1],
-                case=row[2],
-                body=bytes(row[3]),
-                attempts=row[4],
-                committed_at=_at(row[5]),
-                waiting_since=_at(row[6]),
-                due_at=_at(row[7]),
-                reason=row[8],
-                n=row[9],
-            )
-            for row in rows.fetchall()
-        ]
+        return [Queued.stored(row) for row in rows.fetchall()]
 
 
 def _only(endpoints: Collection[str] | None, *, alias: str = "o.") -> tuple[str, list[str]]:
@@ -233,7 +219,3 @@ def _which(outgoing: Outgoing) -> tuple[str, str, int | None]:
 
 def _s(at: datetime) -> float:
     return at.timestamp()
-
-
-def _at(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

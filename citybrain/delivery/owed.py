@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Protocol
+from datetime import UTC, datetime
+from typing import Any, Protocol
 
 from citybrain.ports import Acknowledgement, Outgoing
 
@@ -25,6 +25,27 @@ class Queued(Outgoing):
     due_at: datetime
     n: int
     reason: str = ""
+
+    @classmethod
+    def stored(cls, row: Sequence[Any]) -> Queued:
+        """From a row of `FIELDS`."""
+        return cls(
+            id=row[0],
+            endpoint=row[1],
+            case=row[2],
+            body=bytes(row[3]),
+            attempts=row[4],
+            committed_at=at_second(row[5]),
+            waiting_since=at_second(row[6]),
+            due_at=at_second(row[7]),
+            reason=row[8],
+            n=row[9],
+        )
+
+
+def at_second(seconds: float) -> datetime:
+    """The instant that a row says in seconds since 1970."""
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 class Owed(Protocol):

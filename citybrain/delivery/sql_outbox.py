@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from citybrain.clock import Clock, SystemClock, iso
 from citybrain.database import Database
-from citybrain.delivery.owed import Queued
+from citybrain.delivery.owed import Queued, at_second
 from citybrain.ports import Acknowledgement, Outgoing
 
 SEEN_WITHIN = timedelta(seconds=1)
@@ -111,7 +111,7 @@ class SqlOutbox:
             most=most,
             **names,
         )
-        return [_queued(row) for row in rows if row[10] <= limits[row[1]]]
+        return [Queued.stored(row) for row in rows if row[10] <= limits[row[1]]]
 
     def probes(self, endpoint: str, now: datetime, limit: int = 1) -> list[Queued]:
         wanted, names = _only([endpoint])
@@ -121,7 +121,7 @@ class SqlOutbox:
     def next_due_at(self, *, endpoints: Collection[str] | None = None) -> datetime | None:
         wanted, names = _only(endpoints)
         found = self._rows(f"SELECT o.due_at FROM {self._heads(wanted)} ORDER BY o.due_at LIMIT 1", **names)  # noqa: S608
-        return _at(found[0][0]) if found else None
+        return at_second(found[0][0]) if found else None
 
     def delivered(self, outgoing: Outgoing, ack: Acknowledgement) -> bool:
         return self._settle(outgoing, "delivered", at=ack.acknowledged_at, reason="", external_id=ack.external_id)
@@ -194,7 +194,7 @@ class SqlOutbox:
         [(oldest,)] = self._rows(f"SELECT min(o.waiting_since) FROM {self._waiting} WHERE o.state = 'waiting'")  # noqa: S608
         return {
             **totals,
-            "oldest_waiting_at": None if oldest is None else iso(_at(oldest)),
+            "oldest_waiting_at": None if oldest is None else iso(at_second(oldest)),
             "endpoints": endpoints,
         }
 
@@ -228,7 +228,7 @@ class SqlOutbox:
         return f"{self._waiting} WHERE o.state = 'waiting' AND NOT EXISTS ({earlier}){wanted}"
 
     def _read(self, which: str, **values: object) -> list[Queued]:
-        return [_queued(row) for row in self._rows(f"SELECT {_FIELDS} FROM {which}", **values)]  # noqa: S608  # our own text
+        return [Queued.stored(row) for row in self._rows(f"SELECT {_FIELDS} FROM {which}", **values)]  # noqa: S608  # our own text
 
     def _rows(self, statement: str, **values: object) -> list[Any]:
         if self._within is not None:
@@ -252,21 +252,6 @@ def _as_psycopg(statement: str) -> str:
     return _NAME.sub(r"%(\1)s", statement)
 
 
-def _queued(row: Sequence[Any]) -> Queued:
-    return Queued(
-        id=row[0],
-        endpoint=row[1],
-        case=row[2],
-        body=bytes(row[3]),
-        attempts=row[4],
-        committed_at=_at(row[5]),
-        waiting_since=_at(row[6]),
-        due_at=_at(row[7]),
-        reason=row[8],
-        n=row[9],
-    )
-
-
 def _only(endpoints: Collection[str] | None, *, alias: str = "o.") -> tuple[str, dict[str, Any]]:
     if endpoints is None:
         return "", {}
@@ -285,7 +270,3 @@ def _which(outgoing: Outgoing) -> tuple[str, dict[str, object]]:
 
 def _s(at: datetime) -> float:
     return at.timestamp()
-
-
-def _at(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

@@ -28,17 +28,18 @@ from citybrain.delivery.outbox import SCHEMA as OUTBOX
 from citybrain.delivery.outbox import Outbox
 from citybrain.delivery.sender import Sender
 from citybrain.domain.case import CaseEvent
-from citybrain.domain.command import Configured, Delivered, Tick
+from citybrain.domain.command import Configured, Tick
 from citybrain.errors import CityBrainError
 from citybrain.evidence.claims import Claims
 from citybrain.evidence.seals import Seals
 from citybrain.evidence.signer import Signer
 from citybrain.ports import Acknowledgement, EvidenceStore, HotStore, Message, Notifier, Outgoing
-from citybrain.wire import CASE_EVENTS, COMMANDS, DETECTIONS, dumps, read_case_event, write_case_event, write_command
+from citybrain.wire import CASE_EVENTS, COMMANDS, DETECTIONS, dumps, write_case_event, write_command
 from pipeline.effects import Effects, SetAside
 from pipeline.flow import Pipeline
 from pipeline.runners.figures import Sums, flat
 from pipeline.runners.memory import HeldStates, advance
+from pipeline.runners.taken import delivered
 from pipeline.state import (
     read_camera,
     read_locality,
@@ -237,18 +238,8 @@ class Embedded:
 
     def _delivered(self, outgoing: Outgoing, ack: Acknowledgement, committed_at: datetime) -> None:
         """The dispatch system has it: say so to the pipeline, in the transaction that marks it delivered."""
-        locality = read_case_event(outgoing.body).case.locality
-        command = Delivered(
-            id=f"delivered-{outgoing.endpoint}-{outgoing.id}",
-            case=outgoing.case,
-            locality=locality,
-            event=outgoing.id,
-            committed_at=committed_at,
-            posted_at=ack.posted_at,
-            acknowledged_at=ack.acknowledged_at,
-            external_id=ack.external_id,
-        )
-        append(self._connection, COMMANDS, locality, write_command(command), at=self._clock.now())
+        command = delivered(outgoing, ack, committed_at)
+        append(self._connection, COMMANDS, command.locality, write_command(command), at=self._clock.now())
 
     def _judge_by(self, pipeline: Pipeline) -> None:
         """A configuration that differs from the last one, in this life or the one before, is said in the log: once."""

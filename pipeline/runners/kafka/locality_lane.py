@@ -16,7 +16,8 @@ from pipeline.effects import Ask, Effects
 from pipeline.flow import Pipeline
 from pipeline.runners.kafka import letters
 from pipeline.runners.kafka.lanes import Lane, Taken
-from pipeline.runners.kafka.records import Owed, Record, delivered_id, read_record, silences_key, write_record
+from pipeline.runners.kafka.records import Owed, Record, read_record, silences_key, write_record
+from pipeline.runners.taken import delivered_id
 from pipeline.silences import Silences
 from pipeline.state import read_locality, read_silences, write_locality, write_silences
 

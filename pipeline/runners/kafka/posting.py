@@ -20,12 +20,12 @@ from citybrain.bus.topics import LOCALITY_COMMANDS
 from citybrain.clock import Clock
 from citybrain.delivery.outbox import SCHEMA, Outbox
 from citybrain.delivery.sender import Pace, Sender
-from citybrain.domain.command import Delivered
 from citybrain.ports import Acknowledgement, Notifier, Outgoing
-from citybrain.wire import read_case_event, write_command
+from citybrain.wire import write_command
 from citybrain.wire.letters import GivenUp, write_about_letter
 from pipeline.runners.kafka.forwarded import write_forwarded
-from pipeline.runners.kafka.records import Owed, delivered_id
+from pipeline.runners.kafka.records import Owed
+from pipeline.runners.taken import delivered, locality_of
 
 Say = Callable[[str, str, bytes], None]
 """Puts a message on the bus: its topic, its key, its value. Should that fail, the process must end."""
@@ -68,21 +68,11 @@ class Posting:
         return {"outbox": figures, "sender": self._sender.figures()}
 
     def _delivered(self, outgoing: Outgoing, ack: Acknowledgement, committed_at: datetime) -> None:
-        locality = _locality_of(outgoing)
-        command = Delivered(
-            id=delivered_id(outgoing.endpoint, outgoing.id),
-            case=outgoing.case,
-            locality=locality,
-            event=outgoing.id,
-            committed_at=committed_at,
-            posted_at=ack.posted_at,
-            acknowledged_at=ack.acknowledged_at,
-            external_id=ack.external_id,
-        )
-        self._say(LOCALITY_COMMANDS, locality, write_forwarded(write_command(command)))
+        command = delivered(outgoing, ack, committed_at)
+        self._say(LOCALITY_COMMANDS, command.locality, write_forwarded(write_command(command)))
 
     def _given_up(self, outgoing: Outgoing, reason: str) -> None:
-        locality = _locality_of(outgoing)
+        locality = locality_of(outgoing)
         said = GivenUp(outgoing.id, outgoing.endpoint, locality, outgoing.attempts + 1, reason, self._clock.now())
         self._say(LOCALITY_COMMANDS, locality, write_about_letter(said))
 
@@ -107,7 +97,3 @@ class _Copy(Outbox):
     def bury(self, outgoing: Outgoing, reason: str) -> None:
         super().bury(outgoing, reason)
         self._tell(outgoing, reason)
-
-
-def _locality_of(outgoing: Outgoing) -> str:
-    return read_case_event(outgoing.body).case.locality

@@ -147,11 +147,6 @@ def silences_key(partition: int) -> bytes:
     return b"silences/%d" % partition
 
 
-def delivered_id(endpoint: str, event: str) -> str:
-    """The id of the command that says that an endpoint took an event."""
-    return f"delivered-{endpoint}-{event}"
-
-
 def _loads(raw: bytes) -> dict[str, Any]:
     fields: dict[str, Any] = json.loads(raw)
     if fields.get("v") != VERSION:

@@ -33,8 +33,9 @@ from pipeline.flow import Pipeline
 from pipeline.runners.kafka.camera_lane import CameraLane
 from pipeline.runners.kafka.forwarded import read_forwarded, write_forwarded
 from pipeline.runners.kafka.locality_lane import LocalityLane
-from pipeline.runners.kafka.records import delivered_id, key_of, owes, read_record
+from pipeline.runners.kafka.records import key_of, owes, read_record
 from pipeline.runners.kafka.switch_lane import SwitchLane
+from pipeline.runners.taken import delivered_id
 from tests.flows.days import TOWN, days
 from tests.flows.eventful import Log, eventful, told
 from tests.flows.street import MINUTE, SECOND, START, A, Street, Thing, camera, city, messages, scene
