@@ -32,7 +32,7 @@ $(VENV)/.python:
 	touch $@
 
 $(VENV)/.base: $(VENV)/.python requirements.txt pyproject.toml
-	@echo "==> Installing what citybrain runs on (580 MB on disk; one to three minutes the first time)"
+	@echo "==> Installing what citybrain runs on (630 MB on disk; one to three minutes the first time)"
 	$(PIP) --require-hashes -r requirements.txt $(MOVING)
 	$(PIP) --no-deps --no-build-isolation --editable . $(MOVING)
 	touch $@
@@ -47,7 +47,7 @@ $(VENV)/.ultralytics: $(VENV)/.base requirements-torch.txt requirements-ultralyt
 	touch $@
 
 $(VENV)/.test: $(VENV)/.base requirements-test.txt
-	@echo "==> Installing the test tools (150 MB on disk; under a minute)"
+	@echo "==> Installing the test tools (450 MB on disk; a minute or so)"
 	$(PIP) --require-hashes -r requirements-test.txt $(MOVING)
 	$(PY) -m pip check
 	touch $@
