@@ -24,8 +24,8 @@ from citybrain.evidence.claims import Claims
 from citybrain.ports import Notifier
 from citybrain.running import run_until_told
 from citybrain.watching import Watching, following
+from pipeline.runners.embedded import Upkeep, with_hold
 
-_KEEP_EVIDENCE = timedelta(hours=6)
 _TALKATIVE = ("abc", "aiokafka", "faust", "mode")
 """Libraries that tell each step of a rebalance; what goes wrong they say as warnings."""
 
@@ -96,5 +96,5 @@ def place(within: Path, member: str | None) -> Iterator[tuple[str, Path]]:
 
 
 def _kept(configuration: Configuration) -> timedelta:
-    """Pictures that no case claimed: an hour longer than the longest hold, so that a case can show how it began."""
-    return max(_KEEP_EVIDENCE, configuration.longest_hold + timedelta(hours=1))
+    """How long pictures that no case claimed are kept: as one machine keeps them."""
+    return with_hold(Upkeep(), configuration.longest_hold).keep_evidence
