@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 
-from citybrain import __version__, telemetry
+from citybrain import __version__, cli_evaluation, telemetry
 from citybrain.clock import SystemClock, instant
 from citybrain.configuration import duration
 from citybrain.errors import CityBrainError, ConfigError, UnknownPlugin, UsageError
@@ -284,6 +284,20 @@ def _add_topics(topics: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_bench(bench: argparse.ArgumentParser) -> None:
+    bench.add_argument("name", metavar="NAME", help="endtoend, chaos, …; `list` names them")
+    bench.add_argument("--json", action="store_true", help="as JSON")
+    bench.add_argument("--minutes", type=float, metavar="N", help="how long to run, where that can be chosen")
+    bench.add_argument("--seconds", type=float, metavar="N", help="how long each step lasts, where there are steps")
+    bench.add_argument(
+        "--only", action="append", metavar="PART", help="a part of it, where it has parts; several times"
+    )
+    bench.add_argument(
+        "--python", type=Path, metavar="PATH", help="another Python, for peers that need one of their own"
+    )
+    bench.add_argument("--clips", type=Path, metavar="DIR", help="the folder of public clips, for `clips` and `looks`")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="citybrain", description="A city's cameras in, governance cases out.")
     parser.add_argument("--version", action="version", version=f"citybrain {__version__}")
@@ -382,20 +396,11 @@ def _parser() -> argparse.ArgumentParser:
     models.add_argument("action", choices=("list",))
     models.add_argument("--json", action="store_true", help="as JSON")
 
+    cli_evaluation.add_evaluate(commands, _lazily)
+
     _add_cameras(commands.add_parser("cameras", help="the cameras of a configuration"), config)
 
     _add_safety(command, data)
 
-    bench = command("bench", _bench, "measure, side by side")
-    bench.add_argument("name", metavar="NAME", help="endtoend, chaos, …; `list` names them")
-    bench.add_argument("--json", action="store_true", help="as JSON")
-    bench.add_argument("--minutes", type=float, metavar="N", help="how long to run, where that can be chosen")
-    bench.add_argument("--seconds", type=float, metavar="N", help="how long each step lasts, where there are steps")
-    bench.add_argument(
-        "--only", action="append", metavar="PART", help="a part of it, where it has parts; several times"
-    )
-    bench.add_argument(
-        "--python", type=Path, metavar="PATH", help="another Python, for peers that need one of their own"
-    )
-    bench.add_argument("--clips", type=Path, metavar="DIR", help="the folder of public clips, for `clips` and `looks`")
+    _add_bench(command("bench", _bench, "measure, side by side"))
     return parser
