@@ -78,12 +78,21 @@ class Entry(Section):
     output: Output
     licence: str
     card: str
+    suggested: dict[str, Annotated[float, Field(gt=0, lt=1)]] = Field(default_factory=dict)
+    """From which confidence on each class should count, by those who measured it; the card says on what."""
 
     @model_validator(mode="after")
     def _each_class_once(self) -> Self:
         twice = sorted({name for name in self.classes if self.classes.count(name) > 1})
         if twice:
             raise ValueError(f"each class must have a name of its own, got {', '.join(twice)} more than once")
+        return self
+
+    @model_validator(mode="after")
+    def _suggested_of_its_classes(self) -> Self:
+        unknown = sorted(set(self.suggested) - set(self.classes))
+        if unknown:
+            raise ValueError(f"suggested: {', '.join(unknown)} is no class of the model ({', '.join(self.classes)})")
         return self
 
 
