@@ -44,11 +44,20 @@ class PytorchFile(Section):
     sha256: Sha256
 
 
+class OnnxFile(Section):
+    """One graph for every size and number of pictures (sides are multiples of 32); for other runtimes, and for TensorRT."""
+
+    path: str
+    sha256: Sha256
+    opset: int = Field(ge=9)
+
+
 class Files(Section):
     """The forms a model comes in; OpenVINO graphs by shape, height first."""
 
     openvino: dict[Shape, OpenvinoFiles] = Field(default_factory=dict)
     openvino_int8: dict[Shape, OpenvinoFiles] = Field(default_factory=dict)
+    onnx: OnnxFile | None = None
     pytorch: PytorchFile | None = None
 
 
@@ -80,6 +89,8 @@ class Entry(Section):
     card: str
     suggested: dict[str, Annotated[float, Field(gt=0, lt=1)]] = Field(default_factory=dict)
     """From which confidence on each class should count, by those who measured it; the card says on what."""
+    findings: str | None = None
+    """What it must find in pictures that ship (detectors/findings.py); none for a model that nobody has stated it for."""
 
     @model_validator(mode="after")
     def _each_class_once(self) -> Self:
@@ -171,9 +182,14 @@ def openvino_files(model: Model, *, int8: bool = False) -> dict[tuple[int, int],
     return shapes
 
 
+def stated_files(model: Model) -> dict[Path, str]:
+    """Every file that the registry names for the model, with the SHA-256 that it states."""
+    return dict(_stated(model))
+
+
 def registered_hash(model: Model, path: Path) -> str | None:
     """The SHA-256 that the registry states for a file; None for a file of the user's own."""
-    return dict(_stated(model)).get(path)
+    return stated_files(model).get(path)
 
 
 def read_verified(model: Model, path: Path) -> bytes:
@@ -201,5 +217,6 @@ def _stated(model: Model) -> Iterator[tuple[Path, str]]:
         for each in shapes.values():
             yield model.folder / each.xml, each.sha256.xml
             yield model.folder / each.bin, each.sha256.bin
-    if files.pytorch is not None:
-        yield model.folder / files.pytorch.path, files.pytorch.sha256
+    for single in (files.onnx, files.pytorch):
+        if single is not None:
+            yield model.folder / single.path, single.sha256

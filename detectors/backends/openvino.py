@@ -2,7 +2,8 @@
 
 Each exported graph has one fixed shape; a picture goes to the shape that it fills best. Batches of 1, 2 and 4 are
 compiled from the same graph when first asked for, so that a look never waits for a batch to fill and the shapes stay
-static (int8 with a dynamic dimension crashed on AMX, openvino #37577).
+static (int8 with a dynamic dimension crashed on AMX, openvino #37577). An ONNX file, too, is read by OpenVINO itself; one
+that takes any size is fixed to the shapes that 16:9 and 4:3 pictures fill best.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from citybrain.configuration import Section
 from citybrain.domain.detection import Detection
 from citybrain.errors import ModelUnusable
 from citybrain.ports import InputSpec
-from detectors.config import BackendSettings
+from detectors.config import STRIDE, BackendSettings, Size
 from detectors.heads import Head, detections, head_of
+from detectors.onnx_file import classes_of
 from detectors.processor import Precision, flags, precision
 from detectors.registry import Entry, openvino_files, read_verified
 
@@ -59,12 +61,15 @@ class _Graph:
 
 
 def classes(settings: BackendSettings) -> tuple[str, ...] | None:
-    """The registry's classes, or those of the `metadata.yaml` that ultralytics writes beside an exported graph."""
+    """The registry's classes, those that an ONNX file names itself, or those of the `metadata.yaml` that ultralytics writes
+    beside an exported graph."""
     model = settings.model
     if model.entry is not None:
         return model.entry.classes
-    xml = _own_xml(settings)
-    metadata = xml.parent / "metadata.yaml"
+    graph = _own_graph(settings)
+    if graph.suffix == ".onnx" and (named := classes_of(graph)):
+        return named
+    metadata = graph.parent / "metadata.yaml"
     try:
         names = yaml.safe_load(metadata.read_text(encoding="utf-8"))["names"]
         return tuple(str(names[index]) for index in range(len(names)))
@@ -75,9 +80,9 @@ def classes(settings: BackendSettings) -> tuple[str, ...] | None:
 
 
 def files(settings: BackendSettings) -> tuple[Path, ...]:
-    """Every xml and bin of the shapes that the size allows, in the precision that this processor gets."""
-    pairs = [*_graph_files(settings).values(), *_window_files(settings).values()]
-    return tuple(dict.fromkeys(path for pair in pairs for path in pair))
+    """Every xml and bin of the shapes that the size allows, in the precision that this processor gets; or the ONNX file."""
+    groups = [*_graph_files(settings).values(), *_window_files(settings).values()]
+    return tuple(dict.fromkeys(path for group in groups for path in group))
 
 
 def build(settings: BackendSettings) -> OpenvinoBackend:
@@ -103,14 +108,11 @@ class OpenvinoBackend:
         self._graphs: dict[Shape, _Graph] = {}
         self._windows = frozenset(_window_files(settings))
         digest = hashlib.sha256()
-        for shape, (xml_path, weights_path) in [*_graph_files(settings).items(), *_window_files(settings).items()]:
-            xml, weights = (read_verified(settings.model, path) for path in (xml_path, weights_path))
-            digest.update(hashlib.sha256(xml).digest() + hashlib.sha256(weights).digest())
-            graph = self._read(xml, weights, shape=shape)
-            head = self._head(graph)
-            # A batch of windows gains 4 %: not worth a compilation, and a copy of the weights, for each size of it.
-            most = 1 if shape in self._windows else self._max_batch(graph)
-            self._graphs[shape or self._shape_of(graph)] = _Graph(xml, weights, head, most)
+        for shape, paths in [*_graph_files(settings).items(), *_window_files(settings).items()]:
+            contents = [read_verified(settings.model, path) for path in paths]
+            digest.update(b"".join(hashlib.sha256(each).digest() for each in contents))
+            graph, weights = contents if len(contents) > 1 else (contents[0], b"")
+            self._take(graph, weights, shape=shape)
         self._revision = digest.hexdigest()[:12]
         log.info(
             "%s (%s) runs in %s on %s, shapes %s",
@@ -194,15 +196,33 @@ class OpenvinoBackend:
             graph.requests[size] = self._compile(graph, shape, size).create_infer_request()
         return graph.requests[size]
 
-    def _read(self, xml: bytes, weights: bytes, *, shape: Shape | None) -> Any:
-        name = self._settings.model.name
+    def _take(self, xml: bytes, weights: bytes, *, shape: Shape | None) -> None:
+        """Check the graph and keep it: for its shape, or for each that it is given when it takes any."""
+        graph = self._read(xml, weights)
+        given = [] if shape is not None else _given_shapes(graph, self._settings.size)
+        for fixed in given:
+            graph.reshape([1, 3, *fixed])
+            self._keep(graph, xml, weights, shape=fixed)
+        if not given:
+            self._keep(graph, xml, weights, shape=shape)
+
+    def _keep(self, graph: Any, xml: bytes, weights: bytes, *, shape: Shape | None) -> None:
+        self._check_shape(graph, shape)
+        head = self._head(graph)
+        # A batch of windows gains 4 %: not worth a compilation, and a copy of the weights, for each size of it.
+        most = 1 if shape in self._windows else self._max_batch(graph)
+        self._graphs[shape or self._shape_of(graph)] = _Graph(xml, weights, head, most)
+
+    def _read(self, xml: bytes, weights: bytes) -> Any:
         try:
-            graph = self._core.read_model(xml, weights)
+            return self._core.read_model(xml, weights)
         except RuntimeError as error:
             raise ModelUnusable(
-                f"{name}: OpenVINO cannot read the graph ({_last_line(error)}); export it again"
+                f"{self._settings.model.name}: OpenVINO cannot read the graph ({_last_line(error)}); export it again"
             ) from None
-        found = graph.inputs[0].partial_shape
+
+    def _check_shape(self, graph: Any, shape: Shape | None) -> None:
+        name, found = self._settings.model.name, graph.inputs[0].partial_shape
         if len(graph.inputs) != 1 or found.is_dynamic or len(found) != 4 or found[1].get_length() != 3:
             raise ModelUnusable(
                 f"{name}: expected one input of a static shape [1, 3, height, width], got {found}; export it so"
@@ -211,7 +231,6 @@ class OpenvinoBackend:
             raise ModelUnusable(
                 f"{name}: expected the shape {shape}, the graph has {self._shape_of(graph)}; correct the registry"
             )
-        return graph
 
     def _shape_of(self, graph: Any) -> Shape:
         _, _, height, width = graph.inputs[0].shape
@@ -272,18 +291,18 @@ class OpenvinoBackend:
         }
 
 
-def _graph_files(settings: BackendSettings) -> dict[Shape | None, tuple[Path, Path]]:
-    """(xml, bin) by shape; the shape of a file of the user's own is known once it is read."""
+def _graph_files(settings: BackendSettings) -> dict[Shape | None, tuple[Path, ...]]:
+    """(xml, bin) by shape; the shape of a file of the user's own, which may be one of ONNX, is known once it is read."""
     model = settings.model
     if model.entry is None:
-        xml = _own_xml(settings)
-        return {None: (xml, xml.with_suffix(".bin"))}
+        graph = _own_graph(settings)
+        return {None: (graph,) if graph.suffix == ".onnx" else (graph, graph.with_suffix(".bin"))}
     shapes = openvino_files(model, int8=_precision(settings) == "int8")
     if not shapes:
         raise ModelUnusable(
             f"{model.name}: the registry has no OpenVINO files for it; export it, or choose another backend"
         )
-    fitting: dict[Shape | None, tuple[Path, Path]] = {
+    fitting: dict[Shape | None, tuple[Path, ...]] = {
         (height, width): pair for (height, width), pair in shapes.items() if settings.size.allows(width, height)
     }
     if not fitting:
@@ -302,15 +321,28 @@ def _window_files(settings: BackendSettings) -> dict[Shape, tuple[Path, Path]]:
     return {shape: pair for shape, pair in shapes.items() if max(shape) * 2 <= settings.size.longest}
 
 
-def _own_xml(settings: BackendSettings) -> Path:
+def _given_shapes(graph: Any, size: Size) -> list[Shape]:
+    """What a graph of the user's own that leaves its shape open is fixed to: the shape that it has but for the batch, the size
+    as asked for, or the shapes with the least padding of 16:9 and 4:3 pictures. Nothing for one that is fixed already."""
+    found = graph.inputs[0].partial_shape
+    if len(graph.inputs) != 1 or not found.is_dynamic or len(found) != 4 or found[1] != 3:
+        return []
+    if not (found[2].is_dynamic or found[3].is_dynamic):
+        return [(found[2].get_length(), found[3].get_length())]
+    if size.exact is not None:
+        return [(size.exact[1], size.exact[0])]
+    return [(-(-size.longest * high // (wide * STRIDE)) * STRIDE, size.longest) for wide, high in ((16, 9), (4, 3))]
+
+
+def _own_graph(settings: BackendSettings) -> Path:
     path, name = settings.model.path, settings.model.name
     if path is None:
         raise ModelUnusable("no model is named; set `model` to an entry of models/registry.yaml or to an exported .xml")
     if not path.is_dir():
-        if path.suffix == ".xml":
+        if path.suffix in (".xml", ".onnx"):
             return path
         raise ModelUnusable(
-            f"{name}: expected an OpenVINO .xml or its folder; for other files there is `backend: ultralytics`"
+            f"{name}: expected an OpenVINO .xml, its folder, or an .onnx; for other files there is `backend: ultralytics`"
         )
     found = sorted(path.glob("*.xml"))
     if len(found) != 1:

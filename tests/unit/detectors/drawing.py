@@ -114,6 +114,63 @@ def _graph(height: int, width: int, xml: Path, *, finished: bool, frozen: bool) 
     openvino.save_model(openvino.Model([answer], [given], "tiny"), xml, compress_to_fp16=False)
 
 
+def tiny_onnx(
+    path: Path,
+    *,
+    height: int | str = "height",
+    width: int | str = "width",
+    batch: int | str = "batch",
+    names: Sequence[str] | None = ("red", "green", "blue"),
+) -> Path:
+    """`tiny` as an ONNX file that takes any size and number of pictures, or those given; its metadata names its classes."""
+    from onnx import TensorProto, helper, save_model
+
+    def constant(name: str, values: Any, kind: int) -> Any:
+        array = np.asarray(values)
+        return helper.make_tensor(name, kind, array.shape, array.ravel().tolist())
+
+    first = np.zeros((1, 1, 16), np.float32)
+    first[..., 0] = 1
+    constants = [
+        constant("first", first, TensorProto.FLOAT),
+        constant("half", [0.5], TensorProto.FLOAT),
+        constant("nought", [0.0], TensorProto.FLOAT),
+        constant("sides", [3, 2, 3, 2], TensorProto.INT64),
+        constant("column", [1, 4, 1], TensorProto.INT64),
+        constant("last", [2], TensorProto.INT64),
+        constant("across", [2, 3], TensorProto.INT64),
+        constant("one", [0], TensorProto.INT64),
+        constant("two", [1], TensorProto.INT64),
+        constant("channels", [1], TensorProto.INT64),
+    ]
+    steps = [
+        ("ReduceMean", ["images", "across"], "means", {"keepdims": 0}),
+        ("Unsqueeze", ["means", "last"], "columns", {}),
+        ("Mul", ["columns", "first"], "scores", {}),
+        ("Shape", ["images"], "shape", {}),
+        ("Gather", ["shape", "sides"], "pixels", {}),
+        ("Cast", ["pixels"], "floats", {"to": TensorProto.FLOAT}),
+        ("Mul", ["floats", "half"], "halves", {}),
+        ("Reshape", ["halves", "column"], "box", {}),
+        ("Slice", ["scores", "one", "two", "channels"], "any", {}),
+        ("Mul", ["any", "nought"], "nothing", {}),
+        ("Add", ["nothing", "box"], "boxes", {}),
+        ("Concat", ["boxes", "scores"], "output0", {"axis": 1}),
+    ]
+    graph = helper.make_graph(
+        [helper.make_node(kind, given, [made], **how) for kind, given, made, how in steps],
+        "tiny",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, [batch, 3, height, width])],
+        [helper.make_tensor_value_info("output0", TensorProto.FLOAT, [batch, 7, 16])],
+        constants,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    if names is not None:
+        helper.set_model_props(model, {"task": "detect", "names": str(dict(enumerate(names)))})
+    save_model(model, path)
+    return path
+
+
 def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
