@@ -21,9 +21,8 @@ def entries() -> dict[str, dict[str, Any]]:
 
 def files_of(entry: dict[str, Any]) -> dict[str, str]:
     """Every file that an entry names, with the digest that it states."""
-    stated = (
-        {entry["files"]["pytorch"]["path"]: entry["files"]["pytorch"]["sha256"]} if "pytorch" in entry["files"] else {}
-    )
+    single = [entry["files"][form] for form in ("onnx", "pytorch") if form in entry["files"]]
+    stated = {each["path"]: each["sha256"] for each in single}
     for form in FORMS:
         for files in entry["files"].get(form, {}).values():
             stated |= {files[kind]: files["sha256"][kind] for kind in ("xml", "bin")}
