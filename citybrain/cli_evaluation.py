@@ -30,4 +30,54 @@ def add_evaluate(commands: Any, lazily: Callable[[str, str], Command]) -> None:
 
 
 def _add_frames(frames: argparse.ArgumentParser) -> None:
-    frames.add_argument("--set", type=Path, action="append", metavar="DIR", help="a labelled set; may be given again")
+    pictures = frames.add_argument_group("pictures (default: models/evaluation)")
+    pictures.add_argument(
+        "--set", type=Path, action="append", default=[], metavar="DIR", help="a labelled set; may be given again"
+    )
+    pictures.add_argument(
+        "--tables",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="CSV",
+        help="training tables (models/scripts/dataset), labelled by city-n's classes",
+    )
+    pictures.add_argument("--split", default="test", help="of the tables (default: %(default)s)")
+    pictures.add_argument("--sources", nargs="+", default=[], metavar="SOURCE", help="only pictures of these")
+
+    detector = frames.add_argument_group("detector (default: the model city-n)")
+    detector.add_argument("--config", type=Path, metavar="DIR", help="configuration folder that --detector is of")
+    detector.add_argument("--detector", metavar="NAME", help="a detector of it")
+    model = "a model of the registry, in a form if you like (city-n:int8), or a file"
+    detector.add_argument("--model", metavar="NAME|FILE", help=model)
+    detector.add_argument(
+        "--beside",
+        metavar="NAME|FILE",
+        help="a second detector of --config or model: AP50 of both on the same pictures",
+    )
+    detector.add_argument(
+        "--confidence",
+        default="per-class",
+        metavar="POINTS",
+        help="from where on a detection counts: per-class (as the model or detector says), 0.4, or fire=0.4,water=0.3"
+        " (default: %(default)s)",
+    )
+
+    frames.add_argument(
+        "--wanted",
+        action="append",
+        default=[],
+        metavar="CLASS:WHAT",
+        help="what must hold, beside the set's own: fire_or_smoke:precision=0.9,recall=0.8 by picture, or vehicle:lost=0,"
+        " points of AP50 against --beside; may be given again",
+    )
+    frames.add_argument("--require", action="store_true", help="1 unless all that is wanted holds")
+    frames.add_argument(
+        "--plots",
+        type=Path,
+        metavar="DIR",
+        help="curves, and pictures of what was missed and what was false, as a page",
+    )
+    form = frames.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="every figure as JSON")
+    form.add_argument("--markdown", action="store_true", help="tables for a model's card")
