@@ -1,17 +1,18 @@
 """What one worker knows of one partition: messages in, and now and then a cut: what must be durable, then told, then forgotten.
 
-    take ──► take ──► take ──► cut ──► records durable ──► owed told ──► offsets acknowledged (when the cut was whole)
+    take ──► take ──► take ──► cut ──► records durable ──► owed told ──► offsets acknowledged (when everything was cut)
                        └ dirty keys ┘
 
-A cut that something urgent asks for holds only the keys that have something to tell: each record is its key's whole truth, and
-what is read again below the partition's progress changes nothing in it. Pure but for its own memory: a lane opens nothing and
-waits for nothing, so that a test may drop it at any point and build another from what was durable.
+Each record is its key's whole truth, and what is read again below the partition's progress changes nothing in it. So a cut that
+something urgent asks for holds only the keys that have something to tell, and everything that is due is cut in pieces, between
+which the urgent goes; the partition's progress closes them. Pure but for its own memory: a lane opens nothing and waits for
+nothing, so that a test may drop it at any point and build another from what was durable.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -61,6 +62,15 @@ class Cut:
     """What endpoints are still to be told; said again and again until they have it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Everything that is below `places`, to be cut piece by piece: the keys, and what comes when they are durable."""
+
+    names: Sequence[str]
+    closing: Cut
+    places: Mapping[str, int]
+
+
 class Lane:
     """One partition of one stage, or of the switch. `urgent`: something waits to be told, the next cut should be soon."""
 
@@ -102,22 +112,35 @@ class Lane:
 
     def cut(self, *, whole: bool = True) -> Cut:
         """`whole`: everything below the partition's progress is in it. Else only what is to be told, and no progress."""
-        self.urgent = False
-        names = self._dirty | self._to_trim if whole else set(self._telling)
+        if not whole:
+            return self.piece(set(self._telling))
+        due = self.due()
+        keys = self.piece(due.names)
+        return Cut({**keys.records, **due.closing.records}, [*keys.owed, *due.closing.owed], keys.posts)
+
+    def due(self) -> Due:
+        """What a whole cut is of; what is taken from now on is due later. At least one `piece` goes before its `closing`."""
+        names = sorted(self._dirty | self._to_trim)
+        closing = Cut({}, [])
+        if self._moved or names:  # behind the records: whoever reads it has read them
+            closing = Cut({progress_key(self._partition): write_progress(self._progress)}, list(self._progress.owed))
+            self._moved = False
+        self.urgent = bool(self._telling)
+        return Due(names, closing, dict(self._progress.next))
+
+    def piece(self, names: Collection[str]) -> Cut:
+        """Of these keys those that are due, each as it is by now."""
+        names = (self._dirty | self._to_trim) & set(names)
         for name in names & self._dirty:
             self._held[name].state = self._state(name)
         records = {key_of(name): write_record(self._record(name)) for name in sorted(names)}
         records |= self._more()
         owed = sorted((each for name in sorted(names) for each in self._held[name].owed), key=lambda each: each.at)
-        tell = [each for each in owed if not each.said]
-        if whole and (self._moved or records):  # behind the records: whoever reads it has read them
-            records[progress_key(self._partition)] = write_progress(self._progress)
-            tell += self._progress.owed
-            self._moved = False
         self._dirty -= names
         self._telling -= names
         self._to_trim -= names
-        return Cut(records, tell, [each for each in owed if each.endpoints])
+        self.urgent = bool(self._telling)
+        return Cut(records, [each for each in owed if not each.said], [each for each in owed if each.endpoints])
 
     def told(self, cut: Cut) -> None:
         """The cut is durable and its messages are in their topics; the table hears of that with the next whole cut."""

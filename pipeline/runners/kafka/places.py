@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from faust.transport.drivers.aiokafka import Consumer, Producer, Transport
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Producer, Transport
 from faust.types import TP
 
 Places = Callable[[], Mapping[TP, int | None]]
@@ -18,11 +18,27 @@ Began = Callable[[TP, int], None]
 """Told where reading of a partition begins."""
 
 
+_LONGEST_FETCH_MS = 100
+"""A broker answers as soon as there is something, or should: some wait out what they may. Faust says 1,500, without a setting."""
+
+
+class PromptThread(AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust's classes are untyped
+    """Faust's thread around its client, whose reads do not wait at the broker for longer than `_LONGEST_FETCH_MS`."""
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        client = super()._create_worker_consumer(transport)
+        client._fetch_max_wait_ms = _LONGEST_FETCH_MS  # noqa: SLF001  # read when the client starts
+        return client
+
+
 class PlacedConsumer(Consumer):  # type: ignore[misc]  # Faust's classes are untyped
     """Faust's consumer, which after its own seek is put where the state says."""
 
     places: Places
     began: Began
+
+    def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
+        return PromptThread(self, loop=self.loop, beacon=self.beacon)
 
     async def perform_seek(self) -> None:
         await super().perform_seek()

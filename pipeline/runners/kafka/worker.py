@@ -44,6 +44,8 @@ log = logging.getLogger(__name__)
 _LAST_COMMIT_S = 4.0  # a partition that is taken away waits so long for its commit: less than a session
 _MEND_S = 5.0  # a client that was put where the state is has so long to give the message that comes next
 _MEND_EVERY_S = 0.5
+_PIECE = 500  # records of a partition that are written before what is urgent has its turn
+_PIECE_PLAIN = 8  # where each record is a request of its own
 _AT_ONCE = 200  # states summed before the others have their turn
 
 
@@ -69,6 +71,7 @@ class KafkaWorker:
         name: str = "0",
     ) -> None:
         self._address, self._pipeline, self._clock = address, pipeline, clock
+        self._piece = _PIECE_PLAIN if address.plain else _PIECE
         self._endpoints, self._notifiers = tuple(notifiers), notifiers
         self._data, self._name, self._tuning = data, name, tuning or Tuning()
         self._claiming = Claiming(claims)
@@ -271,21 +274,27 @@ class KafkaWorker:
         async with held.committing:
             if held.closed:
                 return
-            cut, events, places = held.lane.cut(whole=whole), list[EventT[Any]](), dict(held.lane.places)
-            if whole:
-                events, held.events = held.events, []
-            if not events and not cut.records and not cut.owed:
+            if not whole:
+                await self._carry_out(held, held.lane.cut(whole=False))
                 return
-            async with asyncio.timeout(self._tuning.stuck_after.total_seconds()):
-                await self._make_durable(held, cut)
-                await self._tell(cut)
-            held.lane.told(cut)
-            if not held.closed:
-                self._posting.post(cut.posts)
+            events, held.events = held.events, []
+            due = held.lane.due()
+            for start in range(0, max(1, len(due.names)), self._piece):
+                await self._carry_out(held, held.lane.piece(due.names[start : start + self._piece]))
+                if held.lane.urgent:  # it does not wait for the rest
+                    await self._carry_out(held, held.lane.cut(whole=False))
+            await self._carry_out(held, due.closing)
             for event in events:  # in the order of their coming: the contiguous prefix, and nothing beyond it
                 event.ack()
-            if whole:
-                held.done = places
+            held.done = dict(due.places)
+
+    async def _carry_out(self, held: Held, cut: Cut) -> None:
+        async with asyncio.timeout(self._tuning.stuck_after.total_seconds()):
+            await self._make_durable(held, cut)
+            await self._tell(cut)
+        held.lane.told(cut)
+        if not held.closed:
+            self._posting.post(cut.posts)
 
     async def _make_durable(self, held: Held, cut: Cut) -> None:
         """In the order of the cut: whoever reads a partition's progress has read the records before it."""

@@ -6,7 +6,7 @@ Everything of the runner is here but Kafka and Faust: the lanes, in the order in
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from random import Random
 from typing import Any
 from zlib import crc32
@@ -25,7 +25,7 @@ from citybrain.clock import ManualClock
 from citybrain.wire import CASE_EVENTS, COMMANDS, DETECTIONS
 from pipeline.flow import Pipeline
 from pipeline.runners.kafka.camera_lane import CameraLane
-from pipeline.runners.kafka.lanes import Lane
+from pipeline.runners.kafka.lanes import Cut, Lane
 from pipeline.runners.kafka.locality_lane import LocalityLane
 from pipeline.runners.kafka.records import Owed
 from pipeline.runners.kafka.switch_lane import SwitchLane
@@ -91,6 +91,14 @@ class ImaginedKafka:
 
     def advance(self, stage: str, partition: int) -> bool:
         """Some messages and a commit of one lane; false when there was nothing to do."""
+        lane = self.lanes[stage, partition]
+        busy = self.take(stage, partition) or lane.urgent
+        if busy:
+            self.commit(stage, partition, whole=self.random.random() < 0.5)
+        return busy
+
+    def take(self, stage: str, partition: int) -> bool:
+        """Some messages for one lane; false when there were none."""
         lane, places = self.lanes[stage, partition], self.places[stage, partition]
         waiting = [topic for topic in places if places[topic] < len(self.logs[topic, partition])]
         self.random.shuffle(waiting)
@@ -99,10 +107,7 @@ class ImaginedKafka:
             for _ in range(self.random.randint(1, len(log) - places[topic])):
                 lane.take(topic, places[topic], *log[places[topic]])
                 places[topic] += 1
-        busy = bool(waiting) or lane.urgent
-        if busy:
-            self.commit(stage, partition, whole=self.random.random() < 0.5)
-        return busy
+        return bool(waiting)
 
     def tidy(self, stage: str, partition: int) -> bool:
         """The commit that comes each second; whether anybody has something to do because of it."""
@@ -112,10 +117,32 @@ class ImaginedKafka:
 
     def commit(self, stage: str, partition: int, *, whole: bool = True, crash: str = "") -> bool:
         """Whether it came to its end."""
+        if crash:
+            return self.carry_out(stage, partition, self.lanes[stage, partition].cut(whole=whole), crash)
+        last = self.random.randint(0, 3) if self.random.random() < self.crashes else None
+        for n, cut in enumerate(self.cuts(stage, partition, whole=whole)):
+            if not self.carry_out(stage, partition, cut, self.random.choice(POINTS) if n == last else ""):
+                return False
+        return True
+
+    def cuts(self, stage: str, partition: int, *, whole: bool) -> Iterator[Cut]:
+        """As a worker does: everything in pieces, between which messages come and the urgent goes."""
+        lane = self.lanes[stage, partition]
+        if not whole:
+            yield lane.cut(whole=False)
+            return
+        due, size = lane.due(), self.random.randint(1, 3)
+        for start in range(0, max(1, len(due.names)), size):
+            yield lane.piece(due.names[start : start + size])
+            if self.random.random() < 0.3:
+                self.take(stage, partition)
+            if lane.urgent:
+                yield lane.cut(whole=False)
+        yield due.closing
+
+    def carry_out(self, stage: str, partition: int, cut: Cut, crash: str) -> bool:
+        """Make durable, tell, forget; or end at the point that is named."""
         lane, table = self.lanes[stage, partition], self.tables[stage, partition]
-        if not crash and self.random.random() < self.crashes:
-            crash = self.random.choice(POINTS)
-        cut = lane.cut(whole=whole)
         records = list(cut.records.items())
         kept = (
             0
