@@ -70,7 +70,7 @@ def _read(given: argparse.Namespace, models: Path, sets: list[Path]) -> tuple[li
             pictures += read_table(table, classes, split=given.split, faults=faults)
     known: set[str] = set().union(*(each.truth.judged for each in pictures))
     if not faults and pictures:
-        faults += questions.check(asked, known, where="--wanted" if given.wanted else str(sets[0] / questions.FILE))
+        faults += questions.check(asked, known)
     if faults:
         raise ConfigError(faults)
     if not pictures:

@@ -147,10 +147,14 @@ def point_of(tally: Tally, said: Counts, threshold: float, drawn: Counts | None 
 
 
 def best_point(tally: Tally, *, precision: float) -> Point | None:
-    """The threshold with the highest recall by picture among those that reach the precision; of equals the lowest one that
-    is as precise as any. None when none reaches it."""
+    """The threshold with the highest recall by picture among those that reach the precision; of equals, which lie side by
+    side between two findings, the middle one. None when none reaches it."""
     reaching = [each for each in sweep(tally) if (each.precision.value or 0.0) >= precision and each.recall.value]
-    return max(reaching, key=lambda each: (each.recall.value, each.precision.value, -each.threshold), default=None)
+    if not reaching:
+        return None
+    best = max((each.recall.value, each.precision.value) for each in reaching)
+    equals = [each for each in reaching if (each.recall.value, each.precision.value) == best]
+    return equals[len(equals) // 2]
 
 
 def most_precise(tally: Tally) -> Point | None:

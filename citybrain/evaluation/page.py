@@ -154,7 +154,9 @@ def _over_threshold(measured: Measured, question: Question) -> str:
 
 
 def _points(curve: Curve) -> Sequence[tuple[float, float]]:
-    return list(zip(curve.recall.tolist(), curve.precision.tolist(), strict=True))
+    """From no recall on, where precision is what it is for the surest."""
+    points = list(zip(curve.recall.tolist(), curve.precision.tolist(), strict=True))
+    return [(0.0, points[0][1]), *points]
 
 
 def _headed(report: Report) -> Iterable[tuple[str, list[list[str]]]]:

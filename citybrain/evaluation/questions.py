@@ -64,10 +64,11 @@ class QuestionsFile(Section):
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """The groups, and what is wanted of classes and groups by name."""
+    """The groups, and what is wanted of classes and groups by name; `said` is where each wish is written."""
 
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: GROUPS)
     wanted: Mapping[str, Wanted] = field(default_factory=dict)
+    said: Mapping[str, str] = field(default_factory=dict)
 
     def asked(self, labels: Sequence[str], judged: Iterable[str]) -> list[Question]:
         """One for each of a detector's labels that the set judges, then the groups of which it does of any."""
@@ -80,6 +81,7 @@ def load(folders: Iterable[Path], told: Iterable[str], *, faults: list[Fault]) -
     """The questions of these sets, and what the command line wants beside; it has the last word. Raises UsageError for that."""
     groups = dict(GROUPS)
     wanted: dict[str, Wanted] = {}
+    said: dict[str, str] = {}
     for folder in folders:
         path = folder / FILE
         value = read(path, faults=faults) if path.is_file() else {}
@@ -87,18 +89,22 @@ def load(folders: Iterable[Path], told: Iterable[str], *, faults: list[Fault]) -
         if written is not None:
             groups |= {name: tuple(members) for name, members in written.groups.items()}
             wanted |= written.wanted
+            said |= dict.fromkeys(written.wanted, str(path))
     for each in told:
         name, one = told_wanted(each)
-        wanted[name] = one
-    return Questions(groups, wanted)
+        wanted[name], said[name] = one, f"--wanted {each}"
+    return Questions(groups, wanted, said)
 
 
-def check(questions: Questions, known: Iterable[str], *, where: str) -> list[Fault]:
+def check(questions: Questions, known: Iterable[str]) -> list[Fault]:
     """What is wanted of questions that nobody asks."""
     names = [*known, *questions.groups, ALL]
     return [
         Fault(
-            where, f"wanted.{name}", f"{name!r} is neither a class of the set nor a group.", did_you_mean(name, names)
+            questions.said.get(name, ""),
+            f"wanted.{name}",
+            f"{name!r} is neither a class of the set nor a group.",
+            did_you_mean(name, names),
         )
         for name in questions.wanted
         if name not in names

@@ -23,6 +23,8 @@ MOST = 24
 _WIDE, _HIGH, _CAPTION, _GAP, _COLUMNS = 320, 240, 34, 8, 4
 _QUALITY = 74
 
+_HALO = ' stroke="#0f172a" stroke-width="3" paint-order="stroke"'
+
 MISSED, FALSE, FOUND, TOLD, IGNORED = "#f59e0b", "#dc2626", "#22c55e", "#38bdf8", "#cbd5e1"
 """There and not found; told and not there; there and found; told rightly; where nothing is judged."""
 
@@ -94,7 +96,11 @@ def _tile(path: Path, seen: Outcome, ignored: Sequence[Box], *, left: int, top: 
         x, y = left + box.x1 * width, top + box.y1 * height
         wide, high = (box.x2 - box.x1) * width, (box.y2 - box.y1) * height
         dash = f' stroke-dasharray="{dashes}"' if dashes else ""
-        text = f'<text x="{x + 2:.1f}" y="{max(top + 10, y - 3):.1f}" fill="{colour}">{words}</text>' if words else ""
+        text = (
+            f'<text x="{x + 2:.1f}" y="{max(top + 10, y - 3):.1f}" fill="{colour}"{_HALO}>{words}</text>'
+            if words
+            else ""
+        )
         return (
             f'<rect x="{x:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{high:.1f}" fill="none" stroke="{colour}"'
             f' stroke-width="2"{dash}/>{text}'
