@@ -19,6 +19,8 @@ _SMALLEST = (64, 48)
 _LONGEST_SIDE_RATIO = 6.0  # stitched panoramas are 32:9 and 4:1; a damaged parameter set gave 160×16
 _IN_BAND = ("h264", "hevc")
 _CONTEXTS = 8
+_ALL_KEY = ("png",)
+"""Codecs of which libav would take a picture that does not say it is a keyframe for the difference to the one before."""
 
 # H.264 flags what it concealed. HEVC and JPEG conceal in silence: they are told to stop at the first error instead.
 _STRICTNESS = {"hevc": {"err_detect": "explode"}, "mjpeg": {"err_detect": "explode"}}
@@ -136,7 +138,11 @@ def coded(frame: Frame) -> list[av.Packet[av.stream.Stream]]:
     first, rest = frame.packets[0], frame.packets[1:]
     if frame.since == 0 and _is_annex_b(frame):
         first = frame.extradata + first
-    return [av.Packet(each) for each in (first, *rest)]
+    packets: list[av.Packet[av.stream.Stream]] = [av.Packet(each) for each in (first, *rest)]
+    if frame.codec in _ALL_KEY:
+        for packet in packets:
+            packet.is_keyframe = True
+    return packets
 
 
 def _is_annex_b(frame: Frame) -> bool:

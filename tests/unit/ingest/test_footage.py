@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import cv2
 import numpy as np
 import pytest
 
@@ -49,6 +50,16 @@ def test_images_are_a_step_apart_or_when_their_names_say(tmp_path):
         (tmp_path / name).write_bytes(jpeg(street(0)))
     seen = [at for at, _ in pictures(tmp_path, start=AT, every=SECOND)]
     assert seen == [datetime(2026, 11, 21, 9, 30, tzinfo=UTC), AT + SECOND, AT + 2 * SECOND]
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg"])
+def test_each_image_is_its_own_picture_and_no_difference_to_the_one_before(tmp_path, ending):
+    greys = (90, 200, 40)
+    for number, grey in enumerate(greys):
+        cv2.imwrite(str(tmp_path / f"{number}.{ending}"), np.full((96, 160, 3), grey, np.uint8))
+    seen = [float(picture.y.mean()) for _, picture in pictures(tmp_path, start=AT, every=SECOND)]
+    # Luma of video range: 16 + 219/255 of the grey.
+    assert seen == pytest.approx([16 + grey * 219 / 255 for grey in greys], abs=1)
 
 
 @pytest.mark.parametrize("name", ["20261121T080000Z", "2026-11-21T08-00-00Z", "2026-11-21T08-00-00.000Z"])
