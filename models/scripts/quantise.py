@@ -1,7 +1,7 @@
 """Makes 8-bit graphs of a shipped model: each shape calibrated on training pictures, then entered into the registry.
 
     python models/scripts/quantise.py --registry models/registry.yaml --tables train/*.csv
-    python models/scripts/evaluate.py --registry models/registry.yaml --tables train/*.csv --compare
+    citybrain evaluate frames --tables train/*.csv --beside city-n:int8
 
 Post-training quantisation by NNCF: weights by channel, activations by tensor, biases corrected. The last layers, which make
 boxes and scores out of features, stay in float: in 8 bits they cost the most accuracy and save the least time.
