@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from citybrain.configuration import did_you_mean
 from citybrain.domain.detection import Detection
 from citybrain.errors import ConfigError, Fault, ModelUnusable, Unreadable, UsageError
 from citybrain.evaluation.matching import Points
-from citybrain.ports import Picture
 from detectors.batching import Detector
 from detectors.config import (
     DEFAULT_CONFIDENCE,
@@ -34,23 +33,10 @@ from ingest.footage import image_frame
 
 LEAST = 0.05
 """Confidence below which nothing is looked at: thresholds are tried afterwards, from here on."""
-FORMS = ("f32", "bf16", "int8", "pytorch")
+PRECISIONS = ("f32", "bf16", "int8")
+FORMS = (*PRECISIONS, "onnx", "pytorch")
 _BATCH = 4
 _AT = datetime(2026, 1, 1, tzinfo=UTC)  # a picture of a set was taken at no particular instant
-
-
-class Sees(Protocol):
-    """What looks at pictures: a detector of ours."""
-
-    @property
-    def model(self) -> str: ...
-
-    @property
-    def revision(self) -> str: ...
-
-    def detect(self, pictures: Sequence[Picture]) -> list[tuple[Detection, ...]]: ...
-
-    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +44,7 @@ class Subject:
     """A detector that is measured: what it is called, what it can tell, and from where on that is suggested to count."""
 
     name: str
-    detector: Sees
+    detector: Detector
     labels: tuple[str, ...]
     points: Points
 
@@ -114,7 +100,7 @@ def open_subject(named: Named, judged: Iterable[str]) -> Subject:
     settings = replace(named.settings, confidence=Confidence(LEAST, {}))
     asked = BackendSettings(settings.model, settings.size, settings.device, LEAST, settings.options)
     backend = backend_file(settings.backend).build(asked)
-    labels = dict(settings.labels) or _alike(backend.classes, judged)
+    labels = dict(settings.labels) or alike(backend.classes, judged)
     known = list(dict.fromkeys(labels.values()))
     if not set(known) & set(judged):
         told = ", ".join(known or backend.classes)
@@ -174,8 +160,14 @@ def _registered(name: str, form: str | None, config: Path, detectors: Mapping[st
         message, remedy = error.args
         raise UsageError(f"{message} {did_you_mean(name, [*detectors, *entries]) if detectors else remedy}") from None
     entry = entries[name.partition("@")[0]]
+    if form == "onnx":
+        if entry.files.onnx is None:
+            raise UsageError(f"{name}:onnx: the registry names no ONNX file of it; models/scripts/export.py makes it")
+        model = Model(model.name, path=folder / entry.files.onnx.path)
     backend = "ultralytics" if form == "pytorch" or not entry.files.openvino else "openvino"
-    options = {"precision": form} if form and backend == "openvino" else {}
+    options = {"precision": form} if form in PRECISIONS else {}
+    if options and backend != "openvino":
+        raise UsageError(f"{name}:{form}: the registry names no OpenVINO graph of it; leave {form!r} out")
     shown = f"{model.name} in {form}" if form else model.name
     points = Points(dict(entry.suggested), DEFAULT_CONFIDENCE)
     return _named(shown, model, backend, options, points, classes=entry.classes)
@@ -184,7 +176,7 @@ def _registered(name: str, form: str | None, config: Path, detectors: Mapping[st
 def _file(path: Path, word: str, form: str | None) -> Named:
     if form is not None:
         raise UsageError(f"{word}: a file has one form; leave {form!r} out")
-    graph = path.suffix == ".xml" or (path.is_dir() and any(path.glob("*.xml")))
+    graph = path.suffix in (".xml", ".onnx") or (path.is_dir() and any(path.glob("*.xml")))
     model = Model(path.name, path=path)
     return _named(path.name, model, "openvino" if graph else "ultralytics", {}, Points({}, DEFAULT_CONFIDENCE))
 
@@ -216,7 +208,7 @@ def _named(
     return Named(name, settings, points)
 
 
-def _alike(classes: Iterable[str], judged: Iterable[str]) -> dict[str, str]:
+def alike(classes: Iterable[str], judged: Iterable[str]) -> dict[str, str]:
     """A file's classes that are called as our labels are, whatever their case."""
     ours = {label.casefold(): label for label in judged}
     return {each: ours[each.casefold()] for each in classes if each.casefold() in ours}

@@ -135,6 +135,8 @@ def test_the_registry_lists_its_models_with_their_versions(models):
     [
         ({"classes": ["red", "red"]}, "models.tiny", "each class must have a name of its own"),
         ({"classes": []}, "models.tiny.classes", "expected at least 1, got 0"),
+        ({"suggested": {"violet": 0.4}}, "models.tiny", "violet is no class of the model"),
+        ({"suggested": {"red": 1.5}}, "models.tiny.suggested.red", "1"),
         ({"task": "segment"}, "models.tiny.task", "expected 'detect'"),
         ({"licence": None}, "models.tiny.licence", "string"),
         ({"shape": 3}, "models.tiny.shape", "is not a known key"),

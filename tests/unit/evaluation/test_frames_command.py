@@ -165,7 +165,7 @@ def test_the_page_shows_curves_and_what_went_wrong(folder: Path, capsys: pytest.
         (["--wanted", "fire"], "expected NAME:precision=P,recall=R"),
         (["--wanted", "fier:recall=1"], "'fier' is neither a class of the set nor a group. Did you mean 'fire'?"),
         (["--beside", "city-x"], "'city-x' is neither a model of"),
-        (["--beside", "city-n:int4"], "expected a form of f32, bf16, int8, pytorch"),
+        (["--beside", "city-n:int4"], "expected a form of f32, bf16, int8, onnx, pytorch"),
         (["--model", "city-n"], "name either a --detector or a --model"),
         (["--plots", "/proc/plots"], "--plots /proc/plots: cannot be written to"),
     ],
