@@ -39,13 +39,31 @@ RECALL, PRECISION = Text("召回率", "recall"), Text("准确率", "precision")
 THRESHOLD, SHARE = Text("置信度阈值", "threshold"), Text("比例", "share")
 
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 1400px; padding: 0 1rem; color: #111; }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 1600px; padding: 0 1rem; color: #111; }
 table { border-collapse: collapse; font-size: 13px; display: block; overflow-x: auto; }
 td, th { border: 1px solid #cbd5e1; padding: 3px 8px; text-align: left; white-space: nowrap; }
 th { background: #f1f5f9; } .charts { display: flex; flex-wrap: wrap; gap: 1rem; }
 img { max-width: 100%; } h2 { margin-top: 2.5rem; border-top: 1px solid #cbd5e1; padding-top: 1rem; }
 .key span { padding: 0 .5rem; border-left: 12px solid; margin-right: 1rem; }
 """
+_HEADINGS = {
+    "source": "来源",
+    "class": "类别",
+    "pictures with it": "含该类图片",
+    "picture recall": "图片召回率",
+    "picture precision": "图片准确率",
+    "false share of pictures without it": "无该类图片误报比例",
+    "box precision": "目标框准确率",
+    "box recall": "目标框召回率",
+    "AP50": "平均精度",
+    "area IoU": "面积交并比",
+    "wanted of": "要求对象",
+    "what": "要求",
+    "holds": "是否达到",
+    "best threshold on these pictures": "这些图片上的最佳阈值",
+    "at the operating points": "工作点处",
+    "first − second, points": "前者减后者（百分点）",
+}
 _KEY = (
     (sheets.FOUND, "标注，已发现 there and found"),
     (sheets.MISSED, "标注，漏检 there and missed"),
@@ -169,6 +187,6 @@ def _headed(report: Report) -> Iterable[tuple[str, list[list[str]]]]:
 
 
 def _table(heading: str, rows: list[list[str]]) -> str:
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in rows[0])
+    head = "".join(f"<th>{escape(_HEADINGS.get(cell, ''))}<br>{escape(cell)}</th>" for cell in rows[0])
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows[1:])
     return f"<h3>{heading}</h3><table><tr>{head}</tr>{body}</table>"

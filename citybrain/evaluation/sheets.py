@@ -23,7 +23,7 @@ MOST = 24
 _WIDE, _HIGH, _CAPTION, _GAP, _COLUMNS = 320, 240, 34, 8, 4
 _QUALITY = 74
 
-_HALO = ' stroke="#0f172a" stroke-width="3" paint-order="stroke"'
+_HALO = ' stroke="#0f172a" stroke-width="2.5" paint-order="stroke" font-weight="600"'
 
 MISSED, FALSE, FOUND, TOLD, IGNORED = "#f59e0b", "#dc2626", "#22c55e", "#38bdf8", "#cbd5e1"
 """There and not found; told and not there; there and found; told rightly; where nothing is judged."""

@@ -120,7 +120,8 @@ def _beside(report: Report) -> Table:
     for each in report.beside:
         apart = each.difference
         points = f"{apart.value or 0.0:+.1f} ({apart.low:+.1f} to {apart.high:+.1f})"
-        table.append([each.question, f"{each.first:.3f}", f"{each.second:.3f}", points])
+        name = "mean of classes" if each.question == ALL else each.question
+        table.append([name, f"{each.first:.3f}", f"{each.second:.3f}", points])
     return table
 
 
