@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -149,7 +150,7 @@ def load_cut_outs(folder: Path, focal: dict[str, float]) -> dict[str, list[CutOu
         cut = CutOut(
             name=record["label"],
             picture=picture,
-            body=tuple(record["box_px"]),
+            body=within(record["box_px"], picture),
             foot=tuple(record["foot_px"]),
             magnification=focal[record["plate"]] / record["depth_m"],
             at=tuple(record["at_m"]),
@@ -157,6 +158,13 @@ def load_cut_outs(folder: Path, focal: dict[str, float]) -> dict[str, list[CutOu
         )
         found.setdefault(record["plate"], []).append(cut)
     return found
+
+
+def within(box: Sequence[float], picture: Picture) -> tuple[float, float, float, float]:
+    """The part of a box that its patch shows: a render that its plate's edge cut off shows less than the whole thing."""
+    height, width = picture.shape[:2]
+    left, top, right, bottom = box
+    return max(0.0, left), max(0.0, top), min(float(width), right), min(float(height), bottom)
 
 
 def spot_for(cut: CutOut, plate: Plate, random: Random) -> tuple[float, float, float]:
@@ -283,6 +291,21 @@ def flood(plate: Plate, random: Random) -> Scene:
 def compose(plate: Plate, cut_outs: list[CutOut], random: Random, *, flooded: float, burning: float) -> Scene:
     """One scene: perhaps flooded, with traffic, people and stalls, perhaps on fire, perhaps with lamps in view."""
     scene = flood(plate, random) if random.random() < flooded else Scene(plate.picture.copy())
+    populate(scene, plate, cut_outs, random)
+    if random.random() < burning:
+        burn(scene, plate, random)
+    if random.random() < (0.6 if plate.light in DARK else 0.1):
+        for _ in range(int(random.integers(1, 5))):  # lamps and their halos: warm light that is no fire
+            cx, cy = random.uniform(0, 640), random.uniform(20, 330)
+            colour = [(120, 210, 255), (200, 240, 255), (60, 90, 255), (90, 190, 255)][int(random.integers(4))]
+            strength = random.uniform(0.5, 1.0)
+            effects.glow(scene.picture, (cx, cy), random.uniform(2, 14), colour=colour, strength=strength)
+    scene.picture = effects.as_filmed(scene.picture, random, night=plate.light == "night")
+    return scene
+
+
+def populate(scene: Scene, plate: Plate, cut_outs: list[CutOut], random: Random) -> None:
+    """Set down up to eight things and now and then some stalls, the farthest first, none upon another."""
     chosen = [cut_outs[index] for index in random.integers(0, len(cut_outs), int(random.integers(0, 9)))]
     stalls = [cut for cut in cut_outs if cut.name == "stall"]
     if stalls and random.random() < 0.45:
@@ -294,16 +317,6 @@ def compose(plate: Plate, cut_outs: list[CutOut], random: Random, *, flooded: fl
             continue
         taken.append((at[0], at[1]))
         set_down(scene, cut, plate, at, random)
-    if random.random() < burning:
-        burn(scene, plate, random)
-    if random.random() < (0.6 if plate.light in DARK else 0.1):
-        for _ in range(int(random.integers(1, 5))):  # lamps and their halos: warm light that is no fire
-            cx, cy = random.uniform(0, 640), random.uniform(20, 330)
-            colour = [(120, 210, 255), (200, 240, 255), (60, 90, 255), (90, 190, 255)][int(random.integers(4))]
-            strength = random.uniform(0.5, 1.0)
-            effects.glow(scene.picture, (cx, cy), random.uniform(2, 14), colour=colour, strength=strength)
-    scene.picture = effects.as_filmed(scene.picture, random, night=plate.light == "night")
-    return scene
 
 
 def main() -> int:
@@ -329,7 +342,7 @@ def main() -> int:
         make_torchvision_importable()
         from teacher import Teacher
 
-        teacher = Teacher(arguments.teacher)
+        teacher = Teacher(arguments.teacher, sizes=(640,))  # vendors stand near
     everything = load_plates(arguments.art / "plates", set())
     by_plate = load_cut_outs(arguments.art / "cutouts", {name: plate.focal for name, plate in everything.items()})
     plates = {name: plate for name, plate in everything.items() if name not in arguments.skip}

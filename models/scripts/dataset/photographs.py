@@ -14,9 +14,9 @@ import argparse
 import csv
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -32,11 +32,13 @@ from manifest import Part, Split  # noqa: E402
 Picture = np.ndarray[Any, Any]
 FIRE, SMOKE, WATER = CLASSES.index("fire"), CLASSES.index("smoke"), CLASSES.index("water")
 
-FIRE_HELD_OUT = re.compile(r"^(fire1|smoke1|smoke2|test1|test3)_mp4")
-"""Videos of fire-8 that are kept for the test, by file name."""
-FIRE_HELD_OUT_FRAMES = ((400, 417), (441, 459), (960, 971), (1015, 1045))
-"""Shots of fire-8's numbered frames that are kept for the test: a night street fire, a loading bay, a shop."""
-HAND_BOXES = HERE / "flood_street_boxes.csv"
+FIRE_HELD_OUT = re.compile(r"^test[123]_mp4")
+"""Films of fire-8 that are kept for the test, by file name. Most others occur a second time under numbers."""
+FIRE_HELD_OUT_FRAMES = range(601, 670)
+"""A film among fire-8's numbered frames that is kept for the test, and occurs nowhere else: a fire on a motorway."""
+FLOOD_STREETS = HERE / "flood_street_boxes.csv"
+CITY_CAMERAS = HERE / "city_camera_boxes.csv"
+"""Water drawn by hand, with the split that each picture belongs to."""
 
 
 def fire_split(name: str) -> Split:
@@ -44,9 +46,7 @@ def fire_split(name: str) -> Split:
     if FIRE_HELD_OUT.match(name):
         return "test"
     number = re.match(r"^img_(\d+)_", name)
-    if number and any(first <= int(number[1]) <= last for first, last in FIRE_HELD_OUT_FRAMES):
-        return "test"
-    return "train"
+    return "test" if number and int(number[1]) in FIRE_HELD_OUT_FRAMES else "train"
 
 
 def pictures(folder: Path) -> Iterator[tuple[Path, Picture]]:
@@ -72,11 +72,15 @@ def by_view(found: list[tuple[Path, Picture, int]], *, share: float) -> Iterator
 
 def add_fire(part: Part, folder: Path, teacher: Any) -> None:
     """fire-8: its own fire and smoke boxes; its class `default` is background and is dropped."""
-    found = distinct(pictures(folder))
+    everything = sorted(
+        pictures(folder), key=lambda each: fire_split(each[0].name)
+    )  # of two alike the test keeps its own
+    found = distinct(everything)
     tested = [code for path, _, code in found if fire_split(path.name) == "test"]
     for path, picture, code in found:
         split = fire_split(path.name)
-        if split == "train" and any(likeness.distance(code, other) <= likeness.SAME_VIEW for other in tested):
+        codes = code, likeness.perceptual_hash(picture[:, ::-1])  # training sees pictures mirrored too
+        if split == "train" and any(likeness.distance(a, b) <= likeness.SAME_VIEW for a in codes for b in tested):
             continue
         known = [
             box._replace(label=FIRE if box.label == 0 else SMOKE)
@@ -102,22 +106,41 @@ def add_masked_floods(part: Part, folder: Path, teacher: Any) -> None:
         part.add(picture, water + teacher.label(picture), split=split, source="flood-masked", name=path.stem)
 
 
-def hand_boxes(path: Path) -> dict[str, list[boxes.Box]]:
-    """Water boxes drawn by hand: lines `picture,left,top,right,bottom`, 0..1; a picture may have several."""
-    drawn: dict[str, list[boxes.Box]] = {}
+class Drawn(NamedTuple):
+    """What a person said of one picture: its split, and boxes around the water; no box is no water."""
+
+    split: Split
+    water: list[boxes.Box]
+
+
+def drawn_by_hand(path: Path) -> dict[str, Drawn]:
+    """By picture: lines `picture,split,left,top,right,bottom`, sides 0..1, empty where there is no water.
+
+    A picture may have several lines. Pictures that are not in the file were not looked at, or are nothing to learn from.
+    """
+    drawn: dict[str, Drawn] = {}
     with path.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            sides = (float(row[side]) for side in ("left", "top", "right", "bottom"))
-            drawn.setdefault(row["picture"], []).append(boxes.Box(WATER, *sides))
+            chosen: Split = "test" if row["split"] == "test" else "train"
+            here = drawn.setdefault(row["picture"], Drawn(chosen, []))
+            if row["left"]:
+                sides = (float(row[side]) for side in ("left", "top", "right", "bottom"))
+                here.water.append(boxes.Box(WATER, *sides))
     return drawn
+
+
+def add_drawn(part: Part, folder: Path, drawn: Mapping[str, Drawn], teacher: Any, *, source: str) -> None:
+    """The pictures of which a person said where water is, each in its split."""
+    for path, picture in pictures(folder):
+        said = drawn.get(str(path.relative_to(folder)))
+        if said is not None:
+            name = "-".join(path.relative_to(folder).with_suffix("").parts)
+            part.add(picture, said.water + teacher.label(picture), split=said.split, source=source, name=name)
 
 
 def add_street_floods(part: Part, folder: Path, teacher: Any) -> None:
     """Floods of which the water was drawn by hand, the others left out; dry and merely wet streets as background."""
-    drawn = hand_boxes(HAND_BOXES)
-    floods = distinct((path, picture) for path, picture in pictures(folder) if path.name in drawn)
-    for split, path, picture in by_view(floods, share=0.2):
-        part.add(picture, drawn[path.name] + teacher.label(picture), split=split, source="flood-street", name=path.stem)
+    add_drawn(part, folder, drawn_by_hand(FLOOD_STREETS), teacher, source="flood-street")
     for name in ("train/dry", "wet-negatives"):
         add_background(part, folder / name, teacher, source=f"flood-{Path(name).name}")
 
@@ -167,7 +190,7 @@ def main() -> int:
     if arguments.flood_street:
         add_street_floods(part, arguments.flood_street, teacher)
     if arguments.city_cctv:
-        add_background(part, arguments.city_cctv / "normal", teacher, source="city-cctv")
+        add_drawn(part, arguments.city_cctv, drawn_by_hand(CITY_CAMERAS), teacher, source="city-cctv")
     for clip in arguments.traffic:
         add_traffic(part, clip, teacher)
     part.close()

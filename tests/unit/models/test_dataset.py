@@ -12,6 +12,8 @@ effects = import_module("effects")
 city_head = import_module("city_head")
 augment = import_module("augment")
 compose = import_module("compose")
+pasted = import_module("pasted")
+teacher = import_module("teacher")
 
 
 def test_a_puddle_gets_one_box_around_it():
@@ -71,10 +73,10 @@ def test_a_split_is_the_same_on_every_machine_and_about_as_large_as_asked():
 @pytest.mark.parametrize(
     ("name", "split"),
     [
-        ("fire1_mp4-3_jpg.rf.1.jpg", "test"),
+        ("test2_mp4-3_jpg.rf.1.jpg", "test"),
         ("fire2_mp4-3_jpg.rf.1.jpg", "train"),
-        ("img_449_jpg.rf.1.jpg", "test"),
-        ("img_440_jpg.rf.1.jpg", "train"),
+        ("img_601_jpg.rf.1.jpg", "test"),
+        ("img_670_jpg.rf.1.jpg", "train"),
         ("img_52--2-_jpg.rf.1.jpg", "train"),
     ],
 )
@@ -82,13 +84,55 @@ def test_a_fire_is_held_out_with_its_whole_video(name, split):
     assert photographs.fire_split(name) == split
 
 
-def test_water_drawn_by_hand_lies_within_its_picture():
-    drawn = photographs.hand_boxes(photographs.HAND_BOXES)
-    assert len(drawn) > 80
-    for box in (box for found in drawn.values() for box in found):
+@pytest.mark.parametrize("table", [photographs.FLOOD_STREETS, photographs.CITY_CAMERAS], ids=lambda path: path.stem)
+def test_water_drawn_by_hand_lies_within_its_picture_and_a_picture_has_one_split(table):
+    drawn = photographs.drawn_by_hand(table)
+    assert len(drawn) > 150
+    for box in (box for said in drawn.values() for box in said.water):
         assert 0 <= box.left < box.right <= 1
         assert 0 <= box.top < box.bottom <= 1
         assert city_head.CLASSES[box.label] == "water"
+    with table.open(encoding="utf-8") as file:
+        rows = [line.split(",")[:2] for line in file.read().splitlines()[1:]]
+    assert all(drawn[picture].split == split for picture, split in rows)
+    assert {said.split for said in drawn.values()} == {"train", "test"}
+
+
+def test_a_picture_said_to_be_dry_has_no_box(tmp_path):
+    path = tmp_path / "boxes.csv"
+    path.write_text(
+        "picture,split,left,top,right,bottom\na.jpg,test,,,,\nb.jpg,train,0,0.5,1,1\nb.jpg,train,0,0.2,0.3,0.5\n"
+    )
+    drawn = photographs.drawn_by_hand(path)
+    assert drawn["a.jpg"] == ("test", [])
+    assert [box.top for box in drawn["b.jpg"].water] == [0.5, 0.2]
+
+
+def test_what_the_teacher_sees_twice_is_one_thing_as_the_surer_answer_has_it():
+    car, truck, person = (city_head.CLASSES.index(name) for name in ("car", "truck", "person"))
+    near = boxes.Box(car, 0.1, 0.1, 0.3, 0.3)
+    answers = [
+        teacher.Answer(0.5, near),
+        teacher.Answer(0.7, near._replace(label=truck, right=0.31)),
+        teacher.Answer(0.4, near._replace(label=person)),
+        teacher.Answer(0.4, boxes.Box(car, 0.6, 0.6, 0.8, 0.8)),
+    ]
+    assert [box.label for box in teacher.merged(answers)] == [truck, person, car]
+
+
+def test_a_cut_out_that_its_render_cut_off_is_no_larger_than_its_patch():
+    assert compose.within((-158, 1, 318, 216), np.zeros((225, 327, 4), np.uint8)) == (0, 1, 318, 216)
+
+
+def test_an_assumed_camera_sees_what_is_farther_away_higher_and_smaller():
+    picture = np.full((480, 640, 3), 120, np.uint8)
+    for seed in range(20):
+        plate = pasted.plate_of("street", picture, np.random.default_rng(seed))
+        (near_x, near_y, near_m), (far_x, far_y, far_m) = (plate.project((1.0, y, 0.0)) for y in (8.0, 30.0))
+        assert near_m < far_m
+        assert near_y > far_y
+        assert near_x > far_x > 320
+        assert plate.light == "day"
 
 
 def test_a_head_starts_from_the_rows_of_the_same_name():
