@@ -96,11 +96,10 @@ def _tile(path: Path, seen: Outcome, ignored: Sequence[Box], *, left: int, top: 
         x, y = left + box.x1 * width, top + box.y1 * height
         wide, high = (box.x2 - box.x1) * width, (box.y2 - box.y1) * height
         dash = f' stroke-dasharray="{dashes}"' if dashes else ""
-        text = (
-            f'<text x="{x + 2:.1f}" y="{max(top + 10, y - 3):.1f}" fill="{colour}"{_HALO}>{words}</text>'
-            if words
-            else ""
-        )
+        # Words stay within their picture: its neighbour has words of its own.
+        anchor, at = ("end", min(left + width - 2, x + wide)) if x > left + 0.7 * width else ("start", x + 2)
+        where = f'x="{at:.1f}" y="{max(top + 10, y - 3):.1f}" text-anchor="{anchor}"'
+        text = f'<text {where} fill="{colour}"{_HALO}>{words}</text>' if words else ""
         return (
             f'<rect x="{x:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{high:.1f}" fill="none" stroke="{colour}"'
             f' stroke-width="2"{dash}/>{text}'

@@ -46,7 +46,7 @@ def test_the_shipped_model_is_measured_on_pictures_of_ours_in_both_precisions(fe
     told = subprocess.run(
         [
             *(sys.executable, "-m", "citybrain", "evaluate", "frames", "--set", str(few), "--json"),
-            *("--beside", "city-n:int8", "--plots", str(few / "shown"), "--wanted", "vehicle:recall=0.01"),
+            *("--beside", "city-n:int8", "--plots", str(few / "shown"), "--wanted", "car:recall=0.01"),
         ],
         check=False,
         cwd=ROOT,
