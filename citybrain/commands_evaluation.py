@@ -104,16 +104,16 @@ def _measured(named: detecting.Named, judged: set[str], pictures: list[Labelled]
 
 
 def _progress(name: str) -> Callable[[int, int], None]:
-    """A line that counts, where somebody watches; else a line at the end."""
+    """A line that counts, where somebody watches; else one each hundred pictures."""
+    told = 0
 
     def say(done: int, of: int) -> None:
+        nonlocal told
         watched = sys.stderr.isatty()
-        if watched or done == of:
-            print(
-                f"citybrain: {name}: {done} of {of} pictures",
-                end="\r" if watched and done < of else "\n",
-                file=sys.stderr,
-            )
+        if watched or done == of or done - told >= 100:
+            told = done
+            end = "\r" if watched and done < of else "\n"
+            print(f"citybrain: {name}: {done} of {of} pictures", end=end, file=sys.stderr, flush=True)
 
     return say
 

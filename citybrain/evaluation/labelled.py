@@ -106,9 +106,12 @@ def read_table(table: Path, classes: Sequence[str], *, split: str, faults: list[
 
 
 def _yolo(path: Path, classes: Sequence[str], faults: list[Fault]) -> Iterator[Thing]:
-    if not path.exists():
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    except (OSError, UnicodeDecodeError) as error:
+        faults.append(Fault(str(path), "", f"cannot be read ({error}).", "It must be text, a box a line."))
         return
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(lines, start=1):
         where = (str(path), f"line {number}")
         words = line.split()
         if not words:

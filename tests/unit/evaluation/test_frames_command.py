@@ -156,6 +156,17 @@ def test_the_page_shows_curves_and_what_went_wrong(folder: Path, capsys: pytest.
     assert not (folder / "plots/false-truck.svg").exists()
 
 
+def test_a_second_detector_has_curves_of_its_own_on_the_page(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate(folder, "--plots", folder / "plots", "--beside", "blind") == 0
+    page = (folder / "plots/index.html").read_text(encoding="utf-8")
+    assert "对比 Side by side" in page
+    both = ET.parse(folder / "plots/curve-fire.svg").getroot()
+    lines = list(both.iter("{http://www.w3.org/2000/svg}polyline"))
+    assert len(lines) == 4  # by picture and by box, of both
+    assert len({each.get("stroke") for each in lines}) == 4
+    assert len(list(both.iter("{http://www.w3.org/2000/svg}circle"))) == 4  # their operating points, and in the legend
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -140,3 +140,10 @@ def test_a_wrong_line_of_labels_is_named(table: Path, line: str, fault: str) -> 
     faults: list[Fault] = []
     read_table(table, CLASSES, split="test", faults=faults)
     assert str(faults[0]).removeprefix(f"{table.parent}/").startswith(fault)
+
+
+def test_labels_that_are_no_text_are_a_fault(table: Path) -> None:
+    (table.parent / "part/a.txt").write_bytes(b"\xff\xfe")
+    faults: list[Fault] = []
+    read_table(table, CLASSES, split="test", faults=faults)
+    assert "cannot be read" in str(faults[0])
