@@ -27,7 +27,7 @@ from detectors.config import (
     backend_file,
     load,
 )
-from detectors.registry import Model, choose, find_models, load_registry
+from detectors.registry import Model, choose, find_models, load_registry, openvino_files
 from ingest.decode import Decoder
 from ingest.footage import image_frame
 
@@ -195,7 +195,7 @@ def _named(
         file=name,
         backend=backend,
         model=model,
-        size=Size(640),
+        size=Size(max((max(shape) for shape in openvino_files(model)), default=640)),  # as large as it was exported for
         confidence=Confidence(LEAST, {}),
         classes=classes,
         labels={each: each for each in classes or ()},
