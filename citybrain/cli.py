@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 
-from citybrain import __version__, cli_evaluation, telemetry
+from citybrain import __version__, cli_evaluation, cli_models, telemetry
 from citybrain.clock import SystemClock, instant
 from citybrain.configuration import duration
 from citybrain.errors import CityBrainError, ConfigError, UnknownPlugin, UsageError
@@ -392,10 +392,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_topics(command("topics", _lazily("topics"), "the topics of a bus that many machines share"))
 
-    models = command("models", _lazily("models"), "the models of the registry")
-    models.add_argument("action", choices=("list",))
-    models.add_argument("--json", action="store_true", help="as JSON")
-
+    cli_models.add_models(commands, _lazily, instant=_instant, count=_count)
     cli_evaluation.add_evaluate(commands, _lazily)
 
     _add_cameras(commands.add_parser("cameras", help="the cameras of a configuration"), config)

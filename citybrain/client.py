@@ -267,6 +267,13 @@ class Client:
         """A picture (JPEG) or clip (MP4)."""
         return self._answer("GET", f"/v1/evidence/{quote(ref)}").content
 
+    def original(self, ref: str, *, reason: str) -> bytes:
+        """The same as it was taken, nothing masked (role operator); why is noted. Raises Unreadable for a masked one."""
+        answer = self._answer("GET", f"/v1/evidence/{quote(ref)}", params={"unmasked": "true", "reason": reason})
+        if answer.headers.get("masked") != "false":
+            raise Unreadable(f"{ref}: expected the original, got a masked copy")
+        return answer.content
+
     def stats(self) -> Json:
         return self._json("GET", "/v1/stats")
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from citybrain import assembly, recordings, supervisor
 from citybrain.bus import topics as bus_topics
@@ -19,7 +17,6 @@ from citybrain.deployment import VARIABLES, DataFolder, Deployment
 from citybrain.errors import ConfigError, UsageError
 from citybrain.supervisor import Supervisor
 from citybrain.wire import write_case_event
-from detectors.registry import find_models, list_models
 from events_api.guard import is_loopback
 from events_api.store.key_file import FileKeys
 from ingest.sensors import config as sensors
@@ -138,39 +135,6 @@ def _bus(option: str | None, *, otherwise: str) -> str:
     return found
 
 
-def models(given: argparse.Namespace) -> int:
-    """The registry's models: name, version, classes, forms, licence."""
-    for model in list_models(find_models(Path.cwd())):
-        entry = model.entry
-        if entry is None:  # a registry holds entries only; a path of one's own is in none
-            continue
-        fields: dict[str, Any] = {
-            "name": model.name,
-            "architecture": entry.architecture,
-            "classes": list(entry.classes),
-            "forms": sorted(form for form, files in entry.files if files),
-            "licence": entry.licence,
-            "card": entry.card,
-        }
-        tell(fields, as_json=given.json)
-    return DONE
-
-
 def _line(raw: bytes) -> None:
     sys.stdout.buffer.write(raw + b"\n")
     sys.stdout.buffer.flush()
-
-
-def tell(fields: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(fields, ensure_ascii=False))
-    else:
-        print("  ".join(_plain(value) for value in fields.values()))
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, dict):
-        return " / ".join(str(each) for each in value.values())
-    if isinstance(value, list):
-        return ", ".join(str(each) for each in value)
-    return str(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,20 +55,22 @@ def tiny_models(
     shapes: Sequence[tuple[int, int]] = ((64, 96),),
     finished: bool = False,
     frozen: bool = False,
+    shares: Mapping[tuple[int, int], float] | None = None,
     **changes: Any,
 ) -> Path:
     """A registry with the model `tiny`: classes red, green and blue, scored by the mean of that channel over the input.
 
     `finished` gives it an end-to-end head, `frozen` a batch of one for good.
 
-    Raw heads answer one box for each of 16 anchors, all but the first scored nought: the middle half of the input.
+    Raw heads answer one box for each of 16 anchors, all but the first scored nought: the middle half of the input, or
+    another share of each side in the `shares` by shape.
     """
     weights = folder / "weights"
     weights.mkdir(parents=True, exist_ok=True)
     files = {}
     for height, width in shapes:
         xml, binary = weights / f"tiny-{height}x{width}.xml", weights / f"tiny-{height}x{width}.bin"
-        _graph(height, width, xml, finished=finished, frozen=frozen)
+        _graph(height, width, xml, finished=finished, frozen=frozen, share=(shares or {}).get((height, width), 0.5))
         files[f"{height}x{width}"] = {
             "xml": f"weights/{xml.name}",
             "bin": f"weights/{binary.name}",
@@ -88,13 +90,13 @@ def tiny_models(
     return folder
 
 
-def _graph(height: int, width: int, xml: Path, *, finished: bool, frozen: bool) -> None:
+def _graph(height: int, width: int, xml: Path, *, finished: bool, frozen: bool, share: float) -> None:
     import openvino
     from openvino import opset13 as ops
 
     given = ops.parameter([1, 3, height, width], np.float32, name="images")
     means = ops.reduce_mean(given, np.array([2, 3]), keep_dims=False)  # [1, 3]
-    box = np.array([width / 2, height / 2, width / 2, height / 2], np.float32)
+    box = np.array([width / 2, height / 2, width * share, height * share], np.float32)
     if finished:
         corners = np.array([[width / 4, height / 4, width * 3 / 4, height * 3 / 4]] * 3, np.float32)[None]
         kinds = np.array([[0], [1], [2]], np.float32)[None]

@@ -1,5 +1,7 @@
 """A detector from an ONNX file: OpenVINO reads it, whatever size it was exported for, and it says itself what it knows."""
 
+from typing import Any
+
 import pytest
 
 from citybrain.errors import ModelUnusable
@@ -12,9 +14,8 @@ pytest.importorskip("onnx", reason="draws its graphs with onnx, which is not ins
 
 
 def seen_by(folder, *pictures, **written):
-    settings = detector(
-        folder, **({"backend": "openvino", "model": "own.onnx", "size": 96, "confidence": 0.3} | written)
-    )
+    known: dict[str, Any] = {"backend": "openvino", "model": "own.onnx", "size": 96, "confidence": 0.3}
+    settings = detector(folder, models=None, **known | written)
     assert verify(settings, load=True) == []
     with open_detector(settings) as opened:
         shapes = {

@@ -140,7 +140,7 @@ def test_an_engine_begins_with_what_it_is_as_ultralytics_reads_it(made, tmp_path
     backend = import_module("ultralytics.nn.backends.base").BaseBackend
     begins, metadata = backend.engine_header(engine)
     assert engine.read_bytes()[begins:] == b"the engine"
-    assert list(metadata["names"].values()) == list(classes_of(made))
+    assert tuple(metadata["names"].values()) == classes_of(made)
     assert (metadata["batch"], metadata["imgsz"], metadata["args"]["dynamic"]) == (8, [384, 640], True)
 
 
@@ -148,7 +148,7 @@ def test_an_engine_that_failed_says_what_trtexec_said_and_leaves_nothing(tmp_pat
     program = tmp_path / "trtexec"
     program.write_text("#!/bin/sh\necho '[E] no CUDA-capable device is detected'\nexit 3\n")
     program.chmod(0o755)
-    model, said = tiny_onnx(tmp_path / "tiny.onnx"), []
+    model, said = tiny_onnx(tmp_path / "tiny.onnx"), list[str]()
     with pytest.raises(tensorrt_form.NoEngine, match=r"(?s)ended with 3.*no CUDA-capable device"):
         tensorrt_form.build(model, tmp_path / "a.engine", PROFILE, find=lambda _: str(program), say=said.append)
     assert said[0].startswith(f"{program} --onnx=")

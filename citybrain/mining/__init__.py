@@ -1,0 +1,1 @@
+"""What operators rejected, as pictures that the next model learns from."""
