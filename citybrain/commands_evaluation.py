@@ -29,11 +29,10 @@ def frames(given: argparse.Namespace) -> int:
     pictures, asked = _read(given, models, sets)
     if given.plots is not None:
         _make_folder(given.plots)
-    judged: set[str] = set().union(*(each.truth.judged for each in pictures))
     subjects = [_named(given)]
     if given.beside is not None:
         subjects.append(detecting.find(given.beside, config=given.config))
-    measured = [_measured(each, judged, pictures, given.confidence) for each in subjects]
+    measured = [_measured(each, pictures, asked, given.confidence) for each in subjects]
     report = measure(measured[0], asked, other=measured[1] if len(measured) > 1 else None)
     if given.plots is not None:
         print(f"citybrain: {page.write_page(report, asked, given.plots)}", file=sys.stderr)
@@ -92,9 +91,13 @@ def _named(given: argparse.Namespace) -> detecting.Named:
     return detecting.find_detector(given.config, given.detector)
 
 
-def _measured(named: detecting.Named, judged: set[str], pictures: list[Labelled], confidence: str) -> Measured:
+def _measured(
+    named: detecting.Named, pictures: list[Labelled], asked: questions.Questions, confidence: str
+) -> Measured:
     points = _points(confidence, named.points)
-    subject = detecting.open_subject(named, judged)
+    judged: set[str] = set().union(*(each.truth.judged for each in pictures))
+    grouped = {label for labels in asked.groups.values() for label in labels}
+    subject = detecting.open_subject(named, judged, grouped=grouped)
     try:
         paths = [each.path for each in pictures]
         found = detecting.found_in(subject, paths, progress=_progress(subject.name))

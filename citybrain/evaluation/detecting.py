@@ -7,7 +7,7 @@ looked at whole, as on the first look of a camera; whether a picture is usable i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -95,12 +95,15 @@ def _file_of(config: Path, name: str) -> Path:
     return config / "detectors" / f"{name}.yaml"
 
 
-def open_subject(named: Named, judged: Iterable[str]) -> Subject:
-    """Load it. Raises ModelUnusable when it cannot be, UsageError when it tells nothing of what is judged."""
+def open_subject(named: Named, judged: Collection[str], *, grouped: Iterable[str] = ()) -> Subject:
+    """Load it. A file's classes are known by their names, as far as pictures are judged by them or they are `grouped` with such.
+
+    Raises ModelUnusable when it cannot be, UsageError when it tells nothing of what is judged.
+    """
     settings = replace(named.settings, confidence=Confidence(LEAST, {}))
     asked = BackendSettings(settings.model, settings.size, settings.device, LEAST, settings.options)
     backend = backend_file(settings.backend).build(asked)
-    labels = dict(settings.labels) or alike(backend.classes, judged)
+    labels = dict(settings.labels) or alike(backend.classes, {*judged, *grouped})
     known = list(dict.fromkeys(labels.values()))
     if not set(known) & set(judged):
         told = ", ".join(known or backend.classes)
