@@ -43,6 +43,8 @@ class Check:
 
     def __str__(self) -> str:
         where = " ".join(each for each in (self.model, self.form, self.shape) if each)
+        if self.outcome is Outcome.NOT_RUN:
+            return f"{where}: {self.got}"
         said = f"{where}: {self.what}"
         if self.outcome is Outcome.FAILED:
             said += f": expected {self.expected}, got {self.got}." + (f" {self.remedy}" if self.remedy else "")

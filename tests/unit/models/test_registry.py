@@ -1,6 +1,7 @@
 """What the registry promises about the shipped models, checked against the files themselves."""
 
 import hashlib
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,9 @@ import numpy as np
 import openvino
 import pytest
 import yaml
+
+from detectors.proof import Outcome, prove
+from detectors.registry import list_models
 
 MODELS = Path(__file__).resolve().parents[3] / "models"
 MOST_BYTES = 12_000_000  # of one file
@@ -47,6 +51,19 @@ def read(name: str, form: str, shape: str) -> Any:
 def test_the_shipped_bytes_are_the_ones_that_the_registry_states(name):
     for path, digest in files_of(entries()[name]).items():
         assert hashlib.sha256((MODELS / path).read_bytes()).hexdigest() == digest, path
+
+
+@pytest.mark.parametrize("model", list_models(MODELS), ids=lambda model: model.name)
+def test_every_form_of_a_shipped_model_finds_what_its_card_says_in_pictures_that_ship(model):
+    checks = list(prove(model))
+    assert [str(each) for each in checks if each.outcome is Outcome.FAILED] == []
+    elsewhere = {"tensorrt"} | ({"pytorch"} if find_spec("ultralytics") is None else set())
+    assert {each.form for each in checks if each.outcome is Outcome.NOT_RUN} <= elsewhere | {"onnx"}
+    for form in {(each.form, each.shape) for each in checks if each.what == "loads and runs"}:
+        found = {
+            each.what.split()[1] for each in checks if (each.form, each.shape) == form and each.what.startswith("finds")
+        }
+        assert found >= {"person", "car"}, form
 
 
 @pytest.mark.parametrize("name", entries())
