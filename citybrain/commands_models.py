@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections import Counter
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -39,20 +40,27 @@ def listed(given: argparse.Namespace) -> int:
 
 
 def verified(given: argparse.Namespace) -> int:
-    """A line for each thing that was asked, what is wrong on stderr; 1 when anything is."""
+    """A line for each form, and for each thing that is wrong, on stderr, or for each that was asked as JSON; 1 when any is."""
     from detectors.proof import Outcome, prove
 
     counts: Counter[Outcome] = Counter()
     for model in _chosen(given.registry, given.names):
-        for check in prove(model):
-            counts[check.outcome] += 1
-            if given.json:
-                fields = {name: getattr(check, name) for name in check.__slots__}
-                print(json.dumps(fields, ensure_ascii=False), flush=True)
-            else:
-                wrong = check.outcome is Outcome.FAILED
-                word = "WRONG" if wrong else check.outcome.value
-                print(f"{word:8} {check}", file=sys.stderr if wrong else sys.stdout, flush=True)
+        for _, checks in groupby(prove(model), key=lambda each: (each.form, each.shape)):
+            well = []
+            for check in checks:
+                counts[check.outcome] += 1
+                if given.json:
+                    fields = {name: getattr(check, name) for name in check.__slots__}
+                    print(json.dumps(fields, ensure_ascii=False), flush=True)
+                elif check.outcome is Outcome.OK:
+                    well.append(check)
+                elif check.outcome is Outcome.FAILED:
+                    print(f"WRONG    {check}", file=sys.stderr, flush=True)
+                else:
+                    print(f"not run  {check}", flush=True)
+            if well:
+                more = f", and {len(well) - 1} more" if len(well) > 1 else ""
+                print(f"ok       {well[0]}{more}", flush=True)
     said = f"{counts[Outcome.OK]} ok, {counts[Outcome.FAILED]} wrong, {counts[Outcome.NOT_RUN]} not run"
     print(said, file=sys.stderr)
     return FAILED if counts[Outcome.FAILED] else DONE

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from citybrain.domain.detection import Detection
 from citybrain.errors import Fault, ModelUnusable, Unreadable
 from citybrain.ports import Picture
 from detectors.batching import Detector
@@ -185,11 +186,19 @@ def _looked(
             yield Check(*where, what, Outcome.OK, expected(inside), nearest(inside, seen))
         else:
             yield Check(*where, what, Outcome.FAILED, expected(inside), nearest(inside, seen), _ANEW)
-    for label, least in (shown.without if whole is not None else {}).items():
-        wrong = wrongly_found(label, least, whole or ())
-        what, want = f"finds no {label} in {name}", f"none from {least:.2f} on"
-        if wrong is None:
-            yield Check(*where, what, Outcome.OK, want)
-        else:
+    if whole is not None and shown.without:
+        yield from _nothing_else(where, shown, whole)
+
+
+def _nothing_else(where: tuple[str, str, str], shown: InPicture, seen: Sequence[Detection]) -> Iterator[Check]:
+    """A check for each class that is found and is not there, or one that says that none is."""
+    name, clean = Path(shown.picture).name, True
+    for label, least in shown.without.items():
+        wrong = wrongly_found(label, least, seen)
+        if wrong is not None:
+            clean = False
             got = f"{label} of {wrong.confidence:.2f} at {wrong.box.as_list()}"
-            yield Check(*where, what, Outcome.FAILED, want, got, _ANEW)
+            want = f"none from {least:.2f} on"
+            yield Check(*where, f"finds no {label} in {name}", Outcome.FAILED, want, got, _ANEW)
+    if clean:
+        yield Check(*where, f"finds nothing else in {name}", Outcome.OK, f"no {', '.join(shown.without)}")

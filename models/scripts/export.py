@@ -28,8 +28,6 @@ import onnx_form  # noqa: E402 - scripts are run as files; their folder is put o
 import tensorrt_form  # noqa: E402
 
 LICENCE = "AGPL-3.0-only"
-STATED_BY_PEOPLE = ("suggested", "findings")
-"""What of an entry no export knows: it is carried over, and to be stated anew for new weights."""
 SHAPES = ((384, 640), (480, 640), (192, 320), (256, 320), (192, 192))
 """Height and width: 16:9 and 4:3 pictures with the least padding, a window a quarter of the size for each, a small one for both."""
 
@@ -184,9 +182,9 @@ def write_registry(path: Path, *, name: str, entry: dict[str, Any]) -> None:
     """Put one entry into the registry and keep the others as they are."""
     registry = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {"models": {}}
     before = registry["models"].get(name, {})
-    registry["models"][name] = entry | {
-        key: before[key] for key in STATED_BY_PEOPLE if key in before and key not in entry
-    }
+    # What people state of a model no export knows. The findings say themselves for which version they are.
+    kept = ("findings", "suggested") if before.get("version") == entry["version"] else ("findings",)
+    registry["models"][name] = entry | {key: before[key] for key in kept if key in before and key not in entry}
     text = "# Which models there are, what they answer and which bytes they are; written by scripts/export.py.\n"
     text += yaml.safe_dump(registry, sort_keys=False, allow_unicode=True, width=120)
     path.write_text(text, encoding="utf-8")

@@ -167,6 +167,9 @@ def test_what_people_state_of_a_model_outlives_an_export(tmp_path):
     export.write_registry(
         path, name="one", entry={"version": 1, "findings": "cards/one.yaml", "suggested": {"car": 0.4}}
     )
-    export.write_registry(path, name="one", entry={"version": 2, "suggested": {"car": 0.5}})
+    export.write_registry(path, name="one", entry={"version": 1, "licence": "MIT"})
     entry = yaml.safe_load(path.read_text(encoding="utf-8"))["models"]["one"]
-    assert entry == {"version": 2, "findings": "cards/one.yaml", "suggested": {"car": 0.5}}
+    assert entry == {"version": 1, "licence": "MIT", "findings": "cards/one.yaml", "suggested": {"car": 0.4}}
+    export.write_registry(path, name="one", entry={"version": 2})
+    entry = yaml.safe_load(path.read_text(encoding="utf-8"))["models"]["one"]
+    assert entry == {"version": 2, "findings": "cards/one.yaml"}, "where others begin to count is another version's"
