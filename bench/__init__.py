@@ -13,7 +13,6 @@ from citybrain.errors import UsageError
 NAMES = (
     "chaos",
     "city",
-    "clips",
     "crash",
     "decode",
     "detect",

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from citybrain.domain.detection import Finding, Usable
+from citybrain.evaluation.disturbed import Bgr, rain, with_grain
 
-Bgr = npt.NDArray[np.uint8]
 Change = Callable[[Bgr, int, float], Bgr]
 
 MARGIN = 0.12
@@ -43,23 +42,6 @@ def viewed(whole: Bgr, *, pan: float = 0.0, tilt: float = 0.0, roll: float = 0.0
     return _bgr(
         cv2.warpAffine(whole, turn, (out_width, out_height), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REFLECT)
     )
-
-
-def with_grain(picture: Bgr, look: int, deviation: float = 1.5) -> Bgr:
-    """A sensor's noise, another for each look."""
-    height, width = picture.shape[:2]
-    bank = _noise(height, width)
-    draw = np.random.default_rng(look)
-    y, x = (int(draw.integers(0, size)) for size in (height, width))
-    noise = cv2.convertScaleAbs(bank[y : y + height, x : x + width], alpha=deviation)
-    signs = bank[y : y + height, x : x + width] < 0
-    brighter = cv2.add(picture, _bgr(cv2.merge([np.where(signs, 0, noise)] * 3)))
-    return _bgr(cv2.subtract(brighter, _bgr(cv2.merge([np.where(signs, noise, 0)] * 3))))
-
-
-@lru_cache(maxsize=8)
-def _noise(height: int, width: int) -> npt.NDArray[np.float32]:
-    return np.random.default_rng(1).standard_normal((2 * height, 2 * width), np.float32)
 
 
 # -- damage to the picture --------------------------------------------------------------------------------------------
@@ -191,17 +173,6 @@ def headlights(picture: Bgr, look: int, strength: float) -> Bgr:
         cv2.circle(beams, (x, y), width // 30, 2.0, -1)
     soft = np.asarray(cv2.GaussianBlur(beams, (0, 0), width * 0.02), np.float32)[:, :, None]
     return _bgr(np.clip(dim + 200 * strength * soft, 0, 255))
-
-
-def rain(picture: Bgr, look: int, strength: float) -> Bgr:
-    height, width = picture.shape[:2]
-    draw = np.random.default_rng(look)
-    streaks = np.zeros((height, width), np.float32)
-    for _ in range(int(900 * strength)):
-        x, y, length = draw.integers(0, width), draw.integers(0, height), draw.integers(height // 40, height // 12)
-        cv2.line(streaks, (int(x), int(y)), (int(x + length // 5), int(y + length)), 1.0, 1)
-    dull = picture * (1 - 0.35 * strength) + 30 * strength
-    return with_grain(_bgr(np.clip(dull + 60 * streaks[:, :, None], 0, 255)), look)
 
 
 def fog(picture: Bgr, look: int, strength: float) -> Bgr:

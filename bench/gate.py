@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from bench.damage import WEATHERS
-from bench.quality import TIMELINES, as_bgr, as_picture
+from bench.quality import TIMELINES
 from citybrain import assembly
 from citybrain.assembly import Configuration
 from citybrain.demo.footage import compose, load
 from citybrain.domain.detection import Detection, Usable
 from citybrain.errors import UsageError
+from citybrain.evaluation.disturbed import as_bgr, as_picture
 from citybrain.ports import Picture
 from detectors.audit import is_audited, is_miss
 from detectors.batching import Detector, open_detector

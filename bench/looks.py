@@ -9,14 +9,15 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from bench.clips import FOLDER, START
 from citybrain import assembly, recordings
 from citybrain.domain.detection import Detection
 from citybrain.errors import UsageError
+from citybrain.evaluation.scenes import START
 from citybrain.wire import read_detections
 from pipeline.looks import likeness
 from pipeline.rules.dwell import ALIKE, SURE_OVERLAP, VERY_ALIKE
 
+FOLDER = Path(__file__).parents[1] / "models" / "evaluation" / "scenes" / "public"
 STANDING = ("campus", "parking_street", "road_nepal_1", "street_jakarta")
 VEHICLES = frozenset({"car", "truck", "bus"})
 _APART = 20  # looks between two thumbnails of one vehicle: 10 s

@@ -21,10 +21,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-from bench.damage import DAMAGES, TURNS, WEATHERS, Bgr, nightfall, viewed, with_grain
+from bench.damage import DAMAGES, TURNS, WEATHERS, nightfall, viewed
 from citybrain.demo.footage import compose, load
 from citybrain.domain.detection import Finding, Usable
 from citybrain.errors import UsageError
+from citybrain.evaluation.disturbed import Bgr, as_bgr, as_picture, with_grain
 from citybrain.ports import Picture
 from ingest.footage import pictures
 from ingest.quality import Usability, sight_of
@@ -92,23 +93,6 @@ def _to_and_fro(look: int, count: int) -> int:
     """A short clip, forwards and backwards: it never jumps."""
     turn = look % max(1, 2 * count - 2)
     return turn if turn < count else 2 * count - 2 - turn
-
-
-def as_bgr(picture: Picture) -> Bgr:
-    height, width = picture.height // 2 * 2, picture.width // 2 * 2
-    chroma = [plane[: height // 2, : width // 2].reshape(-1) for plane in (picture.u, picture.v)]
-    planar = np.concatenate([picture.y[:height, :width].reshape(-1), *chroma]).reshape(height * 3 // 2, width)
-    return np.asarray(cv2.cvtColor(planar, cv2.COLOR_YUV2BGR_I420), np.uint8)
-
-
-def as_picture(bgr: Bgr) -> Picture:
-    """The picture as a decoder gives it, coded once as coarsely as a camera does."""
-    _, coded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 80])
-    height, width = bgr.shape[0] // 2 * 2, bgr.shape[1] // 2 * 2
-    decoded = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR))[:height, :width]
-    planar = np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2YUV_I420), np.uint8)
-    u, v = planar[height:].reshape(2, height // 2, width // 2)
-    return Picture(planar[:height], u, v)
 
 
 # -- damage -----------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -131,6 +131,29 @@ def load(folder: Path) -> Configuration:
     if faults or configuration is None:
         raise ConfigError(faults)
     return configuration
+
+
+def with_detectors(configuration: Configuration, folder: Path, *, faults: list[Fault]) -> Configuration | None:
+    """The same cameras and scenes, looked at by the detectors of another folder; None after adding what is wrong with them."""
+    before = len(faults)
+    detectors = detector_config.load(folder, faults=faults)
+    if set(detectors) == _names(folder / "detectors"):
+        known = {label for settings in detectors.values() for label in labels_of(settings)}
+        scene.check_labels(list(configuration.scenes.values()), known, faults=faults)
+        _check_detectors(configuration.cameras, set(detectors), faults)
+    return None if len(faults) > before else replace(configuration, detectors=detectors)
+
+
+def with_scenes(configuration: Configuration, folder: Path, *, faults: list[Fault]) -> Configuration | None:
+    """The same cameras and detectors, judged by the scenes of another folder; None after adding what is wrong with them."""
+    before = len(faults)
+    scenes = {each.id: each for each in scene.load(folder, faults=faults)}
+    if not _names(folder):
+        faults.append(Fault(str(folder), "", "holds no scene.", "Name a folder with one file for each scene."))
+    known = {label for settings in configuration.detectors.values() for label in labels_of(settings)}
+    scene.check_labels(list(scenes.values()), known, faults=faults)
+    _check_gaps(configuration.cameras, scenes, faults)
+    return None if len(faults) > before else replace(configuration, scenes=scenes)
 
 
 def check(folder: Path, *, say: Callable[[str], None]) -> list[Fault]:

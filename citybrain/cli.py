@@ -295,7 +295,9 @@ def _add_bench(bench: argparse.ArgumentParser) -> None:
     bench.add_argument(
         "--python", type=Path, metavar="PATH", help="another Python, for peers that need one of their own"
     )
-    bench.add_argument("--clips", type=Path, metavar="DIR", help="the folder of public clips, for `clips` and `looks`")
+    bench.add_argument(
+        "--clips", type=Path, metavar="DIR", help="the folder of public clips, for `gate`, `looks` and `quality`"
+    )
 
 
 def _parser() -> argparse.ArgumentParser:

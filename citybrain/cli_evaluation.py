@@ -27,6 +27,8 @@ def add_evaluate(commands: Any, lazily: Callable[[str, str], Command]) -> None:
     _add_frames(
         level("frames", lazily("frames", _COMMANDS), "a detector on labelled pictures: precision, recall, AP50")
     )
+    about_scenes = "clips through the whole pipeline: cases found, missed, false by the hour, and how late"
+    _add_scenes(level("scenes", lazily("scenes", "citybrain.commands_scenes"), about_scenes))
 
 
 def _add_frames(frames: argparse.ArgumentParser) -> None:
@@ -81,3 +83,25 @@ def _add_frames(frames: argparse.ArgumentParser) -> None:
     form = frames.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="every figure as JSON")
     form.add_argument("--markdown", action="store_true", help="tables for a model's card")
+
+
+def _add_scenes(scenes: argparse.ArgumentParser) -> None:
+    scenes.add_argument(
+        "--set", type=Path, metavar="DIR", help="a configuration folder with truth.yaml (default: the set that ships)"
+    )
+    scenes.add_argument("--clips", type=Path, metavar="DIR", help="where the clips are that are not part of the set")
+    scenes.add_argument(
+        "--config",
+        type=Path,
+        metavar="DIR",
+        help="a city's configuration: its detectors look, and its scenes judge in place of the shipped ones",
+    )
+    scenes.add_argument("--only", nargs="+", action="extend", metavar="CLIP", help="these clips only")
+    scenes.add_argument(
+        "--hours", type=float, metavar="H", help="how long ordinary footage is played in all (default: as the set says)"
+    )
+    scenes.add_argument("--workers", type=int, metavar="N", help="processes at once (default: one a core)")
+    scenes.add_argument("--plots", type=Path, metavar="DIR", help="a timeline of each clip as SVG, and a page with all")
+    form = scenes.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="everything as one JSON object")
+    form.add_argument("--markdown", action="store_true", help="tables for a page")

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_origin
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
@@ -175,13 +175,15 @@ def _key(loc: Iterable[int | str]) -> str:
 def _keys_at(model: type[BaseModel], loc: Iterable[int | str]) -> list[str]:
     """The keys a nested section knows; empty where the way there cannot be followed."""
     current: Any = model
+    named = False
     for part in loc:
-        if isinstance(part, int):
+        if isinstance(part, int) or named:  # which of a list, or of a mapping by name
+            named = False
             continue
         field = getattr(current, "model_fields", {}).get(part)
         if field is None:
             return []
-        current = _section_in(field.annotation)
+        current, named = _section_in(field.annotation), get_origin(field.annotation) is dict
     return sorted(field.alias or name for name, field in getattr(current, "model_fields", {}).items())
 
 

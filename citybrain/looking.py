@@ -14,7 +14,6 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from citybrain.assembly import Configuration
 from citybrain.domain.detection import Detection, Detections, Looked, Usable
@@ -31,7 +30,6 @@ from detectors.config import DetectorSettings
 from detectors.gate import Gate
 from detectors.windows import Part
 from ingest.config import CameraSettings
-from ingest.footage import pictures
 from ingest.quality import Usability, sight_of
 
 log = logging.getLogger(__name__)
@@ -334,9 +332,9 @@ def _things(detections: Iterable[Detection]) -> list[Seen]:
     return [Seen(each.label, each.box) for each in detections]
 
 
-def recorded(looking: Looking, camera: str, video: Path, *, start: datetime, every: timedelta) -> Iterator[bytes]:
-    """What the camera would have seen in a recording, as messages; every station is the instant itself."""
-    for seq, (at, picture) in enumerate(pictures(video, start=start, every=every), start=1):
+def recorded(looking: Looking, camera: str, shown: Iterable[tuple[datetime, Picture]]) -> Iterator[bytes]:
+    """What the camera would have seen in these pictures, as messages; every station is the instant itself."""
+    for seq, (at, picture) in enumerate(shown, start=1):
         stamps = {"received": at, "decoded": at}
         (seen,) = looking.look([Glance(camera, picture, at, seq, stamps=stamps)])
         yield write_detections(seen)

@@ -14,6 +14,7 @@ from citybrain.domain.case import CaseEvent
 from citybrain.errors import Unreadable, UsageError
 from citybrain.looking import Looking, recorded
 from citybrain.wire import DETECTIONS, read_detections
+from ingest.footage import pictures
 from pipeline.runners.memory import HeldStates
 from pipeline.runners.replay import Replay, restore, save
 
@@ -33,7 +34,7 @@ def from_video(configuration: Configuration, camera: str, video: Path, *, start:
         raise UsageError(f"{video}: there is no such file or folder")
     looking = Looking(configuration)
     try:
-        yield from recorded(looking, camera, video, start=start, every=settings.look_every)
+        yield from recorded(looking, camera, pictures(video, start=start, every=settings.look_every))
     finally:
         looking.close()
 

@@ -8,10 +8,11 @@ from functools import cache
 
 import pytest
 
-from bench.damage import DAMAGES, TURNS, WEATHERS, nightfall, viewed, with_grain
-from bench.quality import TIMELINES, as_picture
+from bench.damage import DAMAGES, TURNS, WEATHERS, nightfall, viewed
+from bench.quality import TIMELINES
 from citybrain.demo.footage import compose, load
 from citybrain.domain.detection import Usable
+from citybrain.evaluation.disturbed import as_picture, with_grain
 from ingest.quality import Diagnosis, Usability, sight_of
 
 AT = datetime(2026, 11, 21, 8, tzinfo=UTC)

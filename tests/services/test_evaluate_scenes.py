@@ -1,0 +1,24 @@
+"""`citybrain evaluate scenes` as a user runs it: the clips that ship, the model that ships."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_bundled_fire_is_found_within_ten_seconds_and_the_street_is_quiet(tmp_path):
+    command = [sys.executable, "-m", "citybrain", "evaluate", "scenes", "--json", "--plots", str(tmp_path)]
+    words = ["--only", "fire_model_house", "street_jakarta", "--workers", "2"]
+    done = subprocess.run([*command, *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr + done.stdout
+    found = json.loads(done.stdout)
+    street, fire = found["clips"]
+    assert (street["clip"], street["found"], street["false"]) == ("street_jakarta", 0, 0)
+    (case,) = fire["cases"]
+    assert (case["scene"], case["fate"]) == ("fire_risk", "found")
+    assert 0 <= case["after_s"] <= 10
+    assert found["holds"] is True
+    assert done.stderr.count("fire_model_house 100%") == 1
+    assert {each.name for each in tmp_path.iterdir()} == {"fire_model_house.svg", "street_jakarta.svg", "index.html"}
