@@ -29,8 +29,9 @@ STEP, STEPS_APART_S, STEP_LASTS_S = 0.4, 60.0, (2.0, 45.0)
 """How much light a sudden change gives or takes at strength 1, how long until the next, on average, and how long it stays."""
 GRAIN = 8.0
 """The noise's standard deviation at strength 1, of 255."""
-FINEST, COARSEST = 92, 22
-"""The JPEG quality at strengths 0 and 1. Blocks and ringing, as a stream short of bits shows them."""
+FINEST, COARSEST, BREATHES = 92, 22, 8
+"""The JPEG quality at strengths 0 and 1, and by how much it goes up and down from look to look. Blocks and ringing, as a stream
+short of bits shows them."""
 
 _LOOKS_APART = 1_000_003  # seeds lie so far apart that no two share their looks' draws
 
@@ -72,10 +73,7 @@ class Disturber:
             shown = shaken(shown, at_s, does.jitter)
         if does.noise:
             shown = with_grain(shown, does.noise.seed * _LOOKS_APART + look, GRAIN * does.noise.strength)
-        quality = None
-        if does.compression:
-            quality = round(FINEST - (FINEST - COARSEST) * does.compression.strength)
-        return as_picture(shown, quality=quality)
+        return as_picture(shown, quality=quality(look, does.compression) if does.compression else None)
 
     def _lit(self, picture: Bgr, at_s: float) -> Bgr:
         light, warmth = 1.0, 0.0
@@ -133,6 +131,12 @@ def rain(picture: Bgr, look: int, strength: float) -> Bgr:
         cv2.line(streaks, (int(x), int(y)), (int(x + length // 5), int(y + length)), 1.0, 1)
     dull = picture * (1 - 0.35 * strength) + 30 * strength
     return with_grain(_bgr(np.clip(dull + 60 * streaks[:, :, None], 0, 255)), look)
+
+
+def quality(look: int, by: Disturbance) -> int:
+    """The JPEG quality of a look: an encoder gives one picture more bits than another."""
+    breath = float(np.random.default_rng(by.seed * _LOOKS_APART + look).uniform(-BREATHES, BREATHES))
+    return round(FINEST - (FINEST - COARSEST) * by.strength + breath)
 
 
 def with_grain(picture: Bgr, look: int, deviation: float = 1.5) -> Bgr:
