@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from citybrain import assembly, recordings
+from citybrain import recordings
 from citybrain.domain.detection import Detection
 from citybrain.errors import UsageError
+from citybrain.evaluation import truth
 from citybrain.evaluation.scenes import START
 from citybrain.wire import read_detections
 from pipeline.looks import likeness
@@ -26,14 +26,16 @@ _APART = 20  # looks between two thumbnails of one vehicle: 10 s
 def measure(given: argparse.Namespace) -> dict[str, Any]:
     """Likeness within a place over 10 s, and between vehicles seen in one picture; shares beyond dwell's thresholds."""
     if given.clips is None or not given.clips.is_dir():
-        raise UsageError("bench looks: name the folder of the clips with --clips DIR; docs/evaluation.md lists them")
-    os.environ["CLIPS"] = str(given.clips.resolve())
-    configuration = assembly.load(FOLDER)
+        raise UsageError(
+            "bench looks: name the folder of the clips of models/evaluation/scenes/public with --clips DIR"
+        )
+    clips = truth.load(FOLDER, clips=given.clips)
     same: list[float] = []
     other: list[float] = []
-    for camera in configuration.cameras:
-        video = Path(camera.url.get_secret_value().removeprefix("file://"))
-        values = recordings.from_video(configuration, camera.id, video, start=START)
+    for camera in clips.own.cameras:
+        if clips.truth.clips[camera.id].looped is not None:
+            continue  # the same clip once more
+        values = recordings.from_video(clips.own, camera.id, truth.file_of(camera), start=START)
         looks = [
             [each for each in read_detections(value).detections if each.label in VEHICLES and each.look]
             for value in values
