@@ -1,6 +1,6 @@
 """Timelines to look at: what happened in each clip and what was told of it, as an SVG each and a page with all of them.
 
-truth   ▐██████████████████▌          one bar for each event, dashed red when it was missed
+truth   ▐██████████████████▌          one bar for each event, dashed when it was missed
 cases      ┣━━━━◆ +4.0 s              from its beginning to its confirmation, ◆ where it was filed
 """
 
@@ -40,8 +40,9 @@ td,th{{padding:3px 12px 3px 0;text-align:right}}td:first-child,th:first-child{{t
 <p>{about}</p>
 <table><tr><th>录像 · clip</th><th>事件 · events</th><th>找到 · found</th><th>漏报 · missed</th><th>误报 · false</th></tr>
 {rows}</table>
-<p>灰条：实际发生 · grey: what happened. 线：从开始到确认 · line: from its beginning to its confirmation. ◆：立案 · filed, with the
-delay from the event's beginning · 数字为距事件开始的秒数。</p>
+<p>浅色条：实际发生；虚线框：漏报 · a pale bar: what happened; dashed: missed.<br>
+线：从开始到确认；◆：立案，数字为距事件开始的秒数 · a line: from its beginning to its confirmation; ◆: filed, so long after the event
+began.</p>
 {drawings}
 </body></html>
 """
@@ -157,7 +158,11 @@ def _truth(event: Happened, top: int, scale: _Scale, *, missed: bool) -> str:
         f'<rect class="{"missed" if missed else "truth"}" x="{begins}" y="{top}" width="{max(2.0, ends - begins):.1f}"'
         f' height="11" rx="2"><title>{escape(event.zone or event.scene)} {event.from_s:g}–{event.to_s:g} s</title></rect>'
     )
-    return bar + (f'<text x="{begins + 4}" y="{top + 10}" style="fill:#c0182b">漏报 · missed</text>' if missed else "")
+    return bar + (
+        f'<text x="{begins + 4}" y="{top + 9}" style="fill:#c0182b;font-size:10px">漏报 · missed</text>'
+        if missed
+        else ""
+    )
 
 
 def _case(case: Judged, top: int, scale: _Scale) -> str:
