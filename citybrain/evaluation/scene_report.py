@@ -11,7 +11,7 @@ from citybrain.evaluation.scenes import Difference, Evaluation, Row, Sums, told_
 Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
 
 BY = {"set": "the set's scenes", "shipped": "the shipped scenes"}
-_NUMBERS = 2
+_WORDS = 2
 """Columns of a table that hold words, from the left; what follows is set to the right."""
 
 
@@ -23,7 +23,7 @@ def as_json(found: Evaluation) -> dict[str, Any]:
         "clips": [_clip(row) for row in found.rows],
         "sums": {by: _sums(found.judged(by)) for by in ("set", "shipped") if found.judged(by).clips},
         "ordinary": _sums(found.ordinary),
-        "ordinary by the set's scenes": _sums(found.ordinary_besides),
+        "ordinary_by_the_set": _sums(found.ordinary_besides),
         "within_s": dict(found.within_s),
         "late": found.late,
         "tolerance_s": found.tolerance_s,
@@ -178,7 +178,7 @@ def _clip(row: Row) -> dict[str, Any]:
         "unchanged": playing.unchanged,
         **_count(row.count),
     }
-    return told if row.besides is None else told | {"by the set's scenes": _count(row.besides)}
+    return told if row.besides is None else told | {"by_the_set": _count(row.besides)}
 
 
 def _count(count: Count) -> dict[str, Any]:
@@ -245,7 +245,7 @@ def _aligned(table: Table) -> str:
     widths = [max(len(row[n]) for row in [head, *rows]) for n in range(len(head))]
     return "\n".join(
         "  ".join(
-            cell.ljust(width) if n < _NUMBERS else cell.rjust(width)
+            cell.ljust(width) if n < _WORDS else cell.rjust(width)
             for n, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in [head, *rows]

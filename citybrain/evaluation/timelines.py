@@ -41,8 +41,8 @@ td,th{{padding:3px 12px 3px 0;text-align:right}}td:first-child,th:first-child{{t
 <table><tr><th>录像 · clip</th><th>事件 · events</th><th>找到 · found</th><th>漏报 · missed</th><th>误报 · false</th></tr>
 {rows}</table>
 <p>浅色条：实际发生；虚线框：漏报 · a pale bar: what happened; dashed: missed.<br>
-线：从开始到确认；◆：立案，数字为距事件开始的秒数 · a line: from its beginning to its confirmation; ◆: filed, so long after the event
-began.</p>
+线：从开始到确认；◆：立案，数字为距事件开始的秒数 · a line: from its beginning to its confirmation; ◆: filed, so long after the
+event began.</p>
 {drawings}
 </body></html>
 """
