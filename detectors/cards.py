@@ -45,10 +45,10 @@ def disagreements(card: Path, entry: Entry) -> Iterator[Disagreement]:
     except (OSError, UnicodeDecodeError) as error:
         yield Disagreement("card", str(card), f"it cannot be read ({type(error).__name__})", "Write it.")
         return
-    told = re.search(r"(?i)\bversion\s+(\d+)", text)
-    if told is None or int(told[1]) != entry.version:
-        got = "none" if told is None else told[0]
-        yield Disagreement("version", f"version {entry.version}", got, "Measure anew, and write the card for it.")
+    told = re.search(r"(?i)\bfor\s+(version\s+(\d+))", text)  # it may speak of other versions, and of a data set's
+    if told is None or int(told[2]) != entry.version:
+        wanted, got = f"This card is for version {entry.version}", "none" if told is None else told[1]
+        yield Disagreement("version", wanted, got, "Measure anew, and write the card for it.")
     classes = classes_of(text)
     if classes != entry.classes:
         yield Disagreement(
