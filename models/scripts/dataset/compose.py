@@ -35,6 +35,8 @@ SCENERY = "scenery"
 """The label of cut-outs that are none of the model's classes: bins, sacks. They are drawn and stay unnamed."""
 HELD_OUT_PLATES = (5, 11, 16, 17, 20, 23)
 """Plates of the test, by number: two of them (16, 20) have a flooded twin."""
+CONED = 0.35
+"""Share of the scenes in which traffic cones stand about."""
 FIRE, SMOKE, WATER = CLASSES.index("fire"), CLASSES.index("smoke"), CLASSES.index("water")
 
 
@@ -205,6 +207,20 @@ def set_down(scene: Scene, cut: CutOut, plate: Plate, at: tuple[float, float, fl
         scene.things.append((CLASSES.index(cut.name), box))
 
 
+def set_cones(scene: Scene, plate: Plate, random: Random) -> None:
+    """A few orange cones about the street: they stay unnamed, so that orange alone is no fire."""
+    for _ in range(int(random.integers(1, 7))):
+        at = (random.uniform(-1, 1) * (plate.half + plate.pavement), random.uniform(2, 30), 0.0)
+        x, y, depth = plate.project(at)
+        tall = round(plate.focal / max(depth, 1.0) * random.uniform(0.45, 1.1))
+        if depth < 3 or not 6 <= tall <= 160:
+            continue
+        patch = effects.cone(tall, random)
+        if plate.light in DARK:
+            patch[..., :3] = (patch[..., :3] * random.uniform(0.3, 0.7)).astype(np.uint8)
+        effects.lay(scene.picture, patch, round(x - patch.shape[1] / 2), round(y - tall))
+
+
 def burn(scene: Scene, plate: Plate, random: Random) -> None:
     """Set something alight: flames on the ground, on what stands there or at a wall, smoke above; or smoke alone."""
     height, width = scene.picture.shape[:2]
@@ -306,6 +322,8 @@ def compose(plate: Plate, cut_outs: list[CutOut], random: Random, *, flooded: fl
 
 def populate(scene: Scene, plate: Plate, cut_outs: list[CutOut], random: Random) -> None:
     """Set down up to eight things and now and then some stalls, the farthest first, none upon another."""
+    if random.random() < CONED:
+        set_cones(scene, plate, random)
     chosen = [cut_outs[index] for index in random.integers(0, len(cut_outs), int(random.integers(0, 9)))]
     stalls = [cut for cut in cut_outs if cut.name == "stall"]
     if stalls and random.random() < 0.45:

@@ -67,6 +67,31 @@ def flames(height: int, width: int, random: Random) -> Picture:
     return patch.astype(np.uint8)
 
 
+def cone(height: int, random: Random) -> Picture:
+    """A BGRA patch with an orange traffic cone, delineator or barrel, `height` pixels high: the colour of fire, and none."""
+    fine = 4
+    tall, wide = height * fine, max(2, round(height * random.uniform(0.45, 0.8))) * fine
+    patch = np.zeros((tall, wide, 4), np.uint8)
+    hue = random.uniform(2, 14), random.uniform(180, 255), random.uniform(170, 255)
+    orange = cv2.cvtColor(np.array([[hue]], np.uint8), cv2.COLOR_HSV2BGR)[0, 0].tolist()
+    top, foot = random.choice([(0.12, 0.6), (0.35, 0.42), (0.7, 0.8)], p=[0.7, 0.15, 0.15])
+
+    def band(begin: float, end: float, colour: list[int]) -> None:
+        halves = [(top + (foot - top) * share) * wide / 2 for share in (begin, end)]
+        rows = [begin * tall, end * tall]
+        corners = [(wide / 2 - halves[0], rows[0]), (wide / 2 + halves[0], rows[0])]
+        corners += [(wide / 2 + halves[1], rows[1]), (wide / 2 - halves[1], rows[1])]
+        cv2.fillPoly(patch, [np.round(corners).astype(np.int32)], (*colour, 255))
+
+    band(0.0, 0.92, orange)
+    for begin in ((), (0.3,), (0.22, 0.52))[int(random.integers(3))]:
+        band(begin, begin + random.uniform(0.1, 0.2), [random.integers(170, 250).item()] * 3)
+    cv2.rectangle(patch, (0, round(tall * 0.92)), (wide - 1, tall - 1), (*(np.array(orange) * 0.7).tolist(), 255), -1)
+    shade = np.linspace(1.0, random.uniform(0.55, 0.95), wide)[None, :, None]
+    patch[..., :3] = (patch[..., :3] * (shade if random.random() < 0.5 else shade[:, ::-1])).astype(np.uint8)
+    return cv2.resize(patch, (wide // fine, height), interpolation=cv2.INTER_AREA)
+
+
 def smoke(height: int, width: int, random: Random, *, shade: float | None = None) -> Picture:
     """A BGRA patch with a plume that rises from the middle of its lower edge, widens, drifts and thins out."""
     ys, xs = np.mgrid[0:height, 0:width].astype(np.float32)

@@ -2,6 +2,7 @@
 
 from importlib import import_module
 
+import cv2
 import numpy as np
 import pytest
 
@@ -152,6 +153,22 @@ def test_flames_are_brightest_near_the_ground_and_have_a_clear_edge():
     left, top, right, bottom = effects.seen_part(patch, least=100)
     assert 0 <= left < right <= 60
     assert 0 <= top < bottom <= 90
+
+
+def test_a_cone_is_orange_stands_on_the_ground_and_is_no_fire():
+    for seed in range(30):
+        patch = effects.cone(40, np.random.default_rng(seed))
+        solid = patch[..., 3] > 200
+        assert solid[-2:].any()
+        hues = cv2.cvtColor(patch[..., :3], cv2.COLOR_BGR2HSV)[solid]
+        coloured = hues[hues[:, 1] > 100]
+        assert len(coloured) > 0.3 * len(hues)
+        assert coloured[:, 0].max() <= 20
+    scene = compose.Scene(np.full((360, 640, 3), 90, np.uint8))
+    plate = pasted.plate_of("street", scene.picture.copy(), np.random.default_rng(1))
+    compose.set_cones(scene, plate, np.random.default_rng(1))
+    assert (scene.picture != 90).any()
+    assert scene.labels() == []
 
 
 def test_what_is_laid_beyond_the_edge_changes_nothing_else():
