@@ -45,7 +45,6 @@ _PLATES = {
 CLIPS = (
     Clip("parking_street_car_enters.mp4", "parking_street.mp4", 4, 31, _PLATES),
     Clip("campus_people_parked_vans.avi", "campus.mp4", 2, 32),
-    Clip("street_jakarta.mp4", "street_jakarta.mp4", 4, 30),
     Clip("fire_model_house.mp4", "fire_model_house.mp4", 4, 28),
 )
 KEYFRAME_S = 10
