@@ -23,11 +23,11 @@ from detectors.config import (
     BackendSettings,
     Confidence,
     DetectorSettings,
-    Size,
     backend_file,
     load,
 )
-from detectors.registry import Model, choose, find_models, load_registry, openvino_files
+from detectors.forms import longest, settings_of
+from detectors.registry import Model, choose, find_models, load_registry
 from ingest.decode import Decoder
 from ingest.footage import image_frame
 
@@ -193,21 +193,9 @@ def _named(
     *,
     classes: tuple[str, ...] | None = None,
 ) -> Named:
-    settings = DetectorSettings(
-        id=name,
-        file=name,
-        backend=backend,
-        model=model,
-        size=Size(max((max(shape) for shape in openvino_files(model)), default=640)),  # as large as it was exported for
-        confidence=Confidence(LEAST, {}),
-        classes=classes,
-        labels={each: each for each in classes or ()},
-        device="auto",
-        reaffirm_for=_AT - _AT,
-        gate=False,
-        options=backend_file(backend).Config(**options),
-        windows=False,
-    )
+    settings = settings_of(model, backend, longest(model), options, classes=classes, floor=LEAST)
+    # A file's own classes are not known before it is loaded.
+    settings = replace(settings, id=name, file=name, device="auto", classes=classes)
     return Named(name, settings, points)
 
 
