@@ -4,36 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import boxes
 import numpy as np
 from boxes import Box
 from city_head import CLASSES, TRAFFIC
+from shipped import Found, suppress
 
-VEHICLES = tuple(CLASSES.index(name) for name in ("car", "bus", "truck"))
 SAME_THING = 0.55
-"""Overlap (IoU) above which two answers of one class are the same thing; `VEHICLES` count as one class."""
+"""Overlap (IoU) above which two answers are the same thing, as `suppress` judges it."""
 
 
-class Answer(NamedTuple):
-    """One thing the teacher named, and how sure it was."""
-
-    confidence: float
-    box: Box
-
-
-def merged(answers: Iterable[Answer]) -> list[Box]:
+def merged(answers: Iterable[Found]) -> list[Box]:
     """Each thing once, as the surest answer has it."""
-    kept: list[Box] = []
-    for _, box in sorted(answers, key=lambda answer: -answer.confidence):
-        if all(_kind(box) != _kind(other) or boxes.iou(box, other) <= SAME_THING for other in kept):
-            kept.append(box)
-    return kept
-
-
-def _kind(box: Box) -> int:
-    return VEHICLES[0] if box.label in VEHICLES else box.label
+    return [Box(one.label, *one[2:]) for one in suppress(list(answers), iou=SAME_THING)]
 
 
 class Teacher:
@@ -51,7 +35,7 @@ class Teacher:
         """The people and vehicles of one BGR picture."""
         return merged(answer for size in self._sizes for answer in self._answers(picture, size))
 
-    def _answers(self, picture: np.ndarray[Any, Any], size: int) -> Iterator[Answer]:
+    def _answers(self, picture: np.ndarray[Any, Any], size: int) -> Iterator[Found]:
         found = self._model.predict(
             picture,
             imgsz=size,
@@ -62,4 +46,4 @@ class Teacher:
             verbose=False,
         )[0].boxes
         for row, confidence, sides in zip(found.cls.tolist(), found.conf.tolist(), found.xyxyn.tolist(), strict=True):
-            yield Answer(float(confidence), Box(self._rows[int(row)], *map(float, sides)))
+            yield Found(self._rows[int(row)], float(confidence), *map(float, sides))

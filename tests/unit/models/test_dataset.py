@@ -111,12 +111,12 @@ def test_a_picture_said_to_be_dry_has_no_box(tmp_path):
 
 def test_what_the_teacher_sees_twice_is_one_thing_as_the_surer_answer_has_it():
     car, truck, person = (city_head.CLASSES.index(name) for name in ("car", "truck", "person"))
-    near = boxes.Box(car, 0.1, 0.1, 0.3, 0.3)
+    near = teacher.Found(car, 0.5, 0.1, 0.1, 0.3, 0.3)
     answers = [
-        teacher.Answer(0.5, near),
-        teacher.Answer(0.7, near._replace(label=truck, right=0.31)),
-        teacher.Answer(0.4, near._replace(label=person)),
-        teacher.Answer(0.4, boxes.Box(car, 0.6, 0.6, 0.8, 0.8)),
+        near,
+        near._replace(label=truck, confidence=0.7, right=0.31),
+        near._replace(label=person, confidence=0.4),
+        teacher.Found(car, 0.4, 0.6, 0.6, 0.8, 0.8),
     ]
     assert [box.label for box in teacher.merged(answers)] == [truck, person, car]
 
