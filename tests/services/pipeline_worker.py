@@ -72,9 +72,9 @@ class Broken(KafkaWorker):
 
 
 class Slow(KafkaWorker):
-    async def _make_durable(self, held, cut):
+    async def _carry_out(self, held, cut):
         await asyncio.sleep(0.3)
-        await super()._make_durable(held, cut)
+        await super()._carry_out(held, cut)
 
 
 WORKERS = {

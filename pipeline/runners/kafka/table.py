@@ -1,7 +1,7 @@
 """A Faust table used as what it is at heart: a changelog, its recovery, its standbys, and a store of raw records.
 
-Faust's own way of writing needs a stream's current event and forgets the changelog's answer. Here a record goes to the
-partition that is named, and its future is given to whoever must not go on before it is durable.
+Faust's own way of writing needs a stream's current event and forgets the changelog's answer. Here records go to the
+partition that is named, straight to the producer, and whoever must not go on before they are durable waits for them.
 """
 
 # ruff: noqa: SLF001  # Faust's stores offer no way to one partition; the version is pinned, and the tests run both stores
@@ -28,16 +28,17 @@ class RecordTable(faust.Table):  # type: ignore[misc]  # Faust's classes are par
         if self.recovered is not None:
             await self.recovered({tp.partition for tp in active_tps})
 
-    def write(self, partition: int, key: bytes, value: bytes) -> asyncio.Future[Any]:
-        """Send the record to the changelog; it is stored here once the broker has it."""
-        sent: asyncio.Future[Any] = self.send_changelog(partition, key, value)
-        return sent
-
-    def _on_changelog_sent(self, fut: Any) -> None:
-        """Store first, then the offset up to which the store is complete: never the other way round."""
-        message = fut.message
-        self._put(message.partition, message.key, message.value)
-        super()._on_changelog_sent(fut)
+    async def write(self, partition: int, records: Mapping[bytes, bytes]) -> None:
+        """Return when the changelog has them all, in their order, and they are stored here. Raises KafkaError."""
+        if not records:
+            return
+        producer, topic = await self.app.maybe_start_producer(), self.changelog_topic.get_topic_name()
+        sent = [await producer.send(topic, key, value, partition, None, None) for key, value in records.items()]
+        answers = await asyncio.gather(*sent)
+        for key, value in records.items():
+            self._put(partition, key, value)
+        # Never before what it tells of: up to this offset the store is complete.
+        self.data.set_persisted_offset(TP(topic, partition), max(answer.offset for answer in answers))
 
     def stored(self, partition: int) -> PartitionView:
         """The partition's records as they are durable, by key."""

@@ -290,16 +290,11 @@ class KafkaWorker:
 
     async def _carry_out(self, held: Held, cut: Cut) -> None:
         async with asyncio.timeout(self._tuning.stuck_after.total_seconds()):
-            await self._make_durable(held, cut)
+            await self._tables[held.stage].write(held.partition, cut.records)
             await self._tell(cut)
         held.lane.told(cut)
         if not held.closed:
             self._posting.post(cut.posts)
-
-    async def _make_durable(self, held: Held, cut: Cut) -> None:
-        """In the order of the cut: whoever reads a partition's progress has read the records before it."""
-        table = self._tables[held.stage]
-        await asyncio.gather(*[table.write(held.partition, key, value) for key, value in cut.records.items()])
 
     async def _tell(self, cut: Cut) -> None:
         await asyncio.gather(*(self._claiming.claim(each.body) for each in cut.owed if each.topic == CASE_EVENTS))
