@@ -53,7 +53,7 @@ class Unsaid(KafkaWorker):
     def _open_lanes(self, stage, partitions):
         super()._open_lanes(stage, partitions)
         for table in self._tables.values():
-            table.write = lambda *_: asyncio.get_running_loop().create_future()  # type: ignore[method-assign]
+            table.write = lambda *_: asyncio.Event().wait()  # type: ignore[assignment]
 
 
 class Deaf(KafkaWorker):

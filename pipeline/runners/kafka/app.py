@@ -38,7 +38,7 @@ class Tuning:
     standbys: int = 1
     session: timedelta = timedelta(seconds=6)
     heartbeat: timedelta = timedelta(seconds=1)
-    commit_every: timedelta = timedelta(seconds=1)
+    commit_every: timedelta = timedelta(seconds=4)
     tick_every: timedelta = timedelta(seconds=10)
     beat_every: timedelta = timedelta(seconds=1)
     sweep_every: timedelta = timedelta(minutes=1)

@@ -46,6 +46,7 @@ _MEND_S = 5.0  # a client that was put where the state is has so long to give th
 _MEND_EVERY_S = 0.5
 _PIECE = 500  # records of a partition that are written before what is urgent has its turn
 _PIECE_PLAIN = 8  # where each record is a request of its own
+_TURNS = 8  # in which partitions are committed, lest all ask the broker at once
 _AT_ONCE = 200  # states summed before the others have their turn
 
 
@@ -248,19 +249,19 @@ class KafkaWorker:
     # -- commits ------------------------------------------------------------------------------------------------------
 
     async def _commit_for_ever(self) -> None:
-        """What is urgent at once, by itself; everything each `commit_every`."""
-        every_s = self._tuning.commit_every.total_seconds()
-        whole_at = self._clock.monotonic() + every_s
+        """What is urgent at once, by itself; everything each `commit_every`, the partitions by turns."""
+        turn_s = self._tuning.commit_every.total_seconds() / _TURNS
+        turn, turns_at = 0, self._clock.monotonic() + turn_s
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, whole_at - self._clock.monotonic())):
+                async with asyncio.timeout(max(0.0, turns_at - self._clock.monotonic())):
                     await self._urgent.wait()
-            whole = self._clock.monotonic() >= whole_at
-            if whole:
-                whole_at = self._clock.monotonic() + every_s
             self._urgent.clear()
+            turned = self._clock.monotonic() >= turns_at
+            if turned:
+                turn, turns_at = (turn + 1) % _TURNS, self._clock.monotonic() + turn_s
             for held in self._holding:
-                held.whole_due |= whole
+                held.whole_due |= turned and held.partition % _TURNS == turn
                 if (held.whole_due or held.lane.urgent) and (held.committer is None or held.committer.done()):
                     held.committer = asyncio.create_task(self._guarded(self._commit_what_is_due(held)))
 
