@@ -57,7 +57,8 @@ def start_broker(fleet: Fleet, *, objects: int | None = None) -> str:
     url = f"tcp://127.0.0.1:{port}"
     options = ["--listener-url", url, "--advertised-listener-url", url, "--storage-engine", storage]
     fleet.start(Part("broker", [str(_tansu()), "broker", *options], environment), ready=lambda: listens(port))
-    return f"kafka://127.0.0.1:{port}/city?producer=plain"
+    waits = "" if objects is None else "&fetch_wait=1500ms"  # it lists a whole partition for each read
+    return f"kafka://127.0.0.1:{port}/city?producer=plain{waits}"
 
 
 def start_postgres(fleet: Fleet, home: Path) -> str:

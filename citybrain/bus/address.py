@@ -6,10 +6,12 @@ import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from citybrain.configuration import duration, duration_text
 from citybrain.errors import UsageError
 
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}")
@@ -17,6 +19,8 @@ _PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _EXPECTED = "kafka://[user:password@]host:port[,host:port][/prefix], or kafka+ssl://…"
 _MECHANISMS = ("scram-sha-512", "scram-sha-256", "plain")
 _FILES = ("ca", "cert", "key")
+_WAIT = timedelta(milliseconds=100)
+_WAITS = (timedelta(milliseconds=10), timedelta(seconds=10))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,8 @@ class KafkaAddress:
 
     `plain`: produce neither in batches nor with idempotence, for a broker that knows neither; it costs throughput, and a
     retry after a lost answer may then write a message twice (which changes nothing downstream, for ids are derived).
-    Shown, logged and represented without its password.
+    `fetch_wait`: how long a worker of the pipeline lets a read wait at a broker that has nothing new. Kafka answers as soon as it
+    has; others wait it out, or work for each read. Shown, logged and represented without its password.
     """
 
     brokers: tuple[str, ...]
@@ -65,6 +70,7 @@ class KafkaAddress:
     plain: bool = False
     login: Login | None = None
     tls: Tls | None = None
+    fetch_wait: timedelta = _WAIT
 
     @classmethod
     def parse(cls, url: str) -> KafkaAddress:
@@ -87,7 +93,8 @@ class KafkaAddress:
         files = {name: Path(options[name]) for name in _FILES if name in options}
         if ("cert" in files) != ("key" in files):
             raise UsageError("--bus: ?cert= and ?key= go together: a certificate and its key")
-        return cls(brokers, prefix, "producer" in options, _login(userinfo, options), Tls(**files) if secure else None)
+        tls = Tls(**files) if secure else None
+        return cls(brokers, prefix, "producer" in options, _login(userinfo, options), tls, _fetch_wait(options))
 
     def topic(self, name: str) -> str:
         """The topic's name at the broker."""
@@ -112,18 +119,31 @@ class KafkaAddress:
     def __str__(self) -> str:
         scheme, user = "kafka+ssl" if self.tls else "kafka", "***@" if self.login else ""
         path = f"/{self.prefix}" if self.prefix else ""
-        return f"{scheme}://{user}{','.join(self.brokers)}{path}{'?producer=plain' if self.plain else ''}"
+        options = ["producer=plain"] * self.plain
+        options += [f"fetch_wait={duration_text(self.fetch_wait)}"] * (self.fetch_wait != _WAIT)
+        return f"{scheme}://{user}{','.join(self.brokers)}{path}{'?' * bool(options)}{'&'.join(options)}"
 
 
 def _options(query: str) -> dict[str, str]:
     found = parse_qsl(query, keep_blank_values=True)
     allowed = {"producer": ("plain",), "sasl": _MECHANISMS}
     for name, value in found:
-        if name not in (*allowed, *_FILES):
-            raise UsageError(f"--bus: expected one of the options {', '.join((*allowed, *_FILES))}, got {name!r}")
+        if name not in (known := (*allowed, *_FILES, "fetch_wait")):
+            raise UsageError(f"--bus: expected one of the options {', '.join(known)}, got {name!r}")
         if name in allowed and value not in allowed[name]:
             raise UsageError(f"--bus: expected ?{name}= {' or '.join(allowed[name])}, got {value!r}")
     return dict(found)
+
+
+def _fetch_wait(options: Mapping[str, str]) -> timedelta:
+    given, (least, most) = options.get("fetch_wait", duration_text(_WAIT)), _WAITS
+    try:
+        found = duration(given)
+    except ValueError as error:
+        raise UsageError(f"--bus: ?fetch_wait= {error}") from None
+    if not least <= found <= most:
+        raise UsageError(f"--bus: expected ?fetch_wait= {duration_text(least)} to {duration_text(most)}, got {given!r}")
+    return found
 
 
 def _login(userinfo: str, options: Mapping[str, str]) -> Login | None:

@@ -81,7 +81,7 @@ def create_app(address: KafkaAddress, *, data: Path, tuning: Tuning, take: Take,
         web_enabled=False,
         worker_redirect_stdouts=False,
     )
-    placed = transport(app.conf.broker_consumer, app, places, began, idempotent=not address.plain)
+    placed = transport(app.conf.broker_consumer, app, places, began, address)
     app.transport = app.producer_transport = placed
 
     def topic(*names: str) -> Any:

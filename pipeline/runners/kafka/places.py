@@ -7,10 +7,13 @@ partition begins at the offset that its own table says is next, and the first me
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Producer, Transport
 from faust.types import TP
+
+from citybrain.bus.address import KafkaAddress
 
 Places = Callable[[], Mapping[TP, int | None]]
 """The next offset of each partition that is this worker's; None when nothing was ever applied there."""
@@ -18,16 +21,14 @@ Began = Callable[[TP, int], None]
 """Told where reading of a partition begins."""
 
 
-_LONGEST_FETCH_MS = 100
-"""A broker answers as soon as there is something, or should: some wait out what they may. Faust says 1,500, without a setting."""
-
-
 class PromptThread(AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust's classes are untyped
-    """Faust's thread around its client, whose reads do not wait at the broker for longer than `_LONGEST_FETCH_MS`."""
+    """Faust's thread around its client, whose reads wait at the broker as long as is said. Faust has 1.5 s, and no setting."""
+
+    fetch_wait: timedelta
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         client = super()._create_worker_consumer(transport)
-        client._fetch_max_wait_ms = _LONGEST_FETCH_MS  # noqa: SLF001  # read when the client starts
+        client._fetch_max_wait_ms = round(self.fetch_wait.total_seconds() * 1000)  # noqa: SLF001  # read when it starts
         return client
 
 
@@ -36,9 +37,12 @@ class PlacedConsumer(Consumer):  # type: ignore[misc]  # Faust's classes are unt
 
     places: Places
     began: Began
+    fetch_wait: timedelta
 
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
-        return PromptThread(self, loop=self.loop, beacon=self.beacon)
+        thread = PromptThread(self, loop=self.loop, beacon=self.beacon)
+        thread.fetch_wait = self.fetch_wait
+        return thread
 
     async def perform_seek(self) -> None:
         await super().perform_seek()
@@ -65,9 +69,10 @@ class PlainProducer(SteadyProducer):
     idempotent = False
 
 
-def transport(url: Any, app: Any, places: Places, began: Began, *, idempotent: bool) -> Transport:
+def transport(url: Any, app: Any, places: Places, began: Began, address: KafkaAddress) -> Transport:
     """A transport of Faust's with these two."""
-    consumer = type("Consumer", (PlacedConsumer,), {"places": staticmethod(places), "began": staticmethod(began)})
-    producer = SteadyProducer if idempotent else PlainProducer
+    told = {"places": staticmethod(places), "began": staticmethod(began), "fetch_wait": address.fetch_wait}
+    consumer = type("Consumer", (PlacedConsumer,), told)
+    producer = PlainProducer if address.plain else SteadyProducer
     made: Transport = type("Placed", (Transport,), {"Consumer": consumer, "Producer": producer})(url, app)
     return made

@@ -1,6 +1,7 @@
 """A bus's address says where, who and how safely; its password is shown nowhere, whatever is wrong with it."""
 
 import ssl
+from datetime import timedelta
 
 import pytest
 
@@ -14,6 +15,10 @@ def test_an_address_names_brokers_a_prefix_and_a_kind_of_producer():
     assert found.topic("detections") == "city.detections"
     assert found.name_of("city.detections") == "detections"
     assert str(found) == "kafka://k1:9092,k2:9093/city?producer=plain"
+    assert found.fetch_wait == timedelta(milliseconds=100)
+    patient = "kafka://k1:9092/city?producer=plain&fetch_wait=1s500ms"
+    assert KafkaAddress.parse(patient).fetch_wait == timedelta(seconds=1.5)
+    assert str(KafkaAddress.parse(patient)) == patient
     assert KafkaAddress.parse("kafka://[::1]:9092").topic("detections") == "detections"
 
 
@@ -49,6 +54,8 @@ def test_who_we_are_is_proved_and_shown_nowhere():
         ("kafka://u:secret-7@k1:9092?producer=fast", "expected .producer= plain"),
         ("kafka://u:secret-7@k1:9092?password=secret-7", "expected one of the options"),
         ("kafka://u:secret-7@k1:9092?sasl=gssapi", "expected .sasl= scram-sha-512 or"),
+        ("kafka://k1:9092?fetch_wait=soon", "fetch_wait= .*'soon'"),
+        ("kafka://k1:9092?fetch_wait=1m", "expected .fetch_wait= 10ms to 10s, got '1m'"),
         ("kafka://k1:9092?sasl=plain", "expected user:password@"),
         ("kafka://u:secret-7@k1:9092?ca=/x", "is for kafka.ssl"),
         ("kafka+ssl://u:secret-7@k1:9092?cert=/x", "go together"),
