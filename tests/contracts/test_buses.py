@@ -23,6 +23,7 @@ from citybrain.bus.topics import create, layout
 from citybrain.clock import ManualClock
 from citybrain.errors import BusAway, Transient, UsageError
 from tests.broker import free_port
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 EIGHT = datetime(2026, 11, 21, 8, tzinfo=UTC)
@@ -299,15 +300,6 @@ def frozen(broker):
     """Lets the broker answer nothing, until the test is over at the latest."""
     yield broker.freeze
     broker.thaw()
-
-
-def until(claim):
-    wait = threading.Event()
-    for _ in range(2000):
-        if claim():
-            return
-        wait.wait(0.01)
-    raise AssertionError("it did not come to that")
 
 
 def test_while_no_broker_answers_who_publishes_or_reads_is_told_so(opened, frozen):

@@ -18,6 +18,7 @@ from citybrain.hot.redis import Address, RedisHot
 from citybrain.hot.sqlite import SqliteHot
 from citybrain.ports import HotStore
 from tests.redis_server import RedisServer, skip_without_redis
+from tests.waiting import until
 
 EIGHT = datetime(2026, 11, 21, 8, tzinfo=UTC)
 
@@ -210,13 +211,6 @@ def test_a_place_that_cannot_be_written_is_told_once_and_fails_nobody(tmp_path, 
 # -- Redis that goes and comes back -----------------------------------------------------------------------------------
 
 SOON = timedelta(milliseconds=20)
-
-
-def until(claim, *, within_s: float = 20):
-    last = time.monotonic() + within_s
-    while not claim():
-        assert time.monotonic() < last, "it did not come to that"
-        time.sleep(0.01)
 
 
 @pytest.fixture

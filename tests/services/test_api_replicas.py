@@ -29,7 +29,8 @@ from events_api.subscriptions.shares import SqlShares
 from events_api.subscriptions.store import Subscriptions
 from tests.services.api_city import City, case, event, serving
 from tests.services.receiver import Receiver, receiving
-from tests.services.test_subscriptions import TERMS, until, versions
+from tests.services.test_subscriptions import TERMS, versions
+from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(240)  # each starts several processes
 

@@ -1,6 +1,5 @@
 """What the API says and does while no message broker answers: on a real broker, which is stopped and let go on."""
 
-import time
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +11,7 @@ from citybrain.bus.kafka import KafkaBus
 from citybrain.bus.topics import create, layout
 from tests.broker import free_port
 from tests.services.api_city import City, case, serving
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -26,14 +26,6 @@ def city(tmp_path, kafka, broker):
     broker.thaw()
     made.bus.close()
     made.pipeline.close()
-
-
-def until(claim):
-    for _ in range(1000):
-        if claim():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it did not come to that")
 
 
 def test_the_api_follows_a_bus_of_many_machines_and_goes_on_when_it_is_back(city, broker):

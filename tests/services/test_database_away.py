@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import httpx
 import pytest
 
@@ -11,6 +9,7 @@ from events_api import following
 from events_api.store.key_file import FileKeys
 from tests.services.api_city import City, case, serving
 from tests.services.stream_readers import EventSocketReader, EventStreamReader
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -19,14 +18,6 @@ def city(tmp_path, postgres):
     made.beat()
     yield made
     made.close()
-
-
-def until(claim):
-    for _ in range(1500):
-        if claim():
-            return
-        time.sleep(0.02)
-    raise AssertionError("it did not come to that")
 
 
 def test_the_api_says_that_its_database_is_away_and_goes_on_when_it_is_back(city, postgres, caplog):

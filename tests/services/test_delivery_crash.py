@@ -22,6 +22,7 @@ from citybrain.delivery.outbox import SCHEMA, Outbox
 from citybrain.delivery.sender import Pace, Sender
 from citybrain.ports import Outgoing
 from pipeline.notifiers import webhook
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 CASES, VERSIONS = [f"case{n:02}" for n in range(12)], range(1, 6)
@@ -67,14 +68,6 @@ def desk_process(tmp_path, port, secret):
     ) as desk:
         assert b"http://127.0.0.1" in desk.stdout.readline()
         yield desk
-
-
-def until(claim, seconds=60):
-    for _ in range(seconds * 100):
-        if claim():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it did not come true in time")
 
 
 def put_everything(connection):

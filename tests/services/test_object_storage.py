@@ -26,15 +26,9 @@ from citybrain.evidence.spool import Spool
 from citybrain.evidence.stored_seals import StoredSeals
 from tests.object_storage import CREDENTIALS
 from tests.services.api_city import case, event
+from tests.waiting import until
 
 SOON = timedelta(seconds=30)
-
-
-def until(claim, *, within_s: float = 40):
-    last = time.monotonic() + within_s
-    while not claim():
-        assert time.monotonic() < last, "it did not come to that"
-        time.sleep(0.02)
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ from ingest.sensors.book import Book
 from ingest.sensors.config import Broker, Sensor
 from ingest.sensors.watch import Placed, SensorPlan, Sensors
 from tests.services.mosquitto import PASSWORD, PROGRAM, USER, Mosquitto
+from tests.waiting import until
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="mosquitto is not installed")
 
@@ -108,13 +109,6 @@ def city(tmp_path, broker):
     city = City(tmp_path, broker)
     yield city
     city.close()
-
-
-def until(claim) -> None:
-    """Wait for what another thread brings about; pytest's own limit ends a wait in vain."""
-    pause = threading.Event()
-    while not claim():
-        pause.wait(0.02)
 
 
 def connected(sensors: Sensors) -> bool:

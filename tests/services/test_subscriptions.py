@@ -20,6 +20,7 @@ from events_api.security import Role
 from events_api.subscriptions.telling import Terms
 from tests.services.api_city import City, case, event, posted, serving
 from tests.services.receiver import Receiver, receiving
+from tests.waiting import until
 
 PACE = Pace(
     first_retry=timedelta(milliseconds=20),
@@ -57,14 +58,6 @@ def subscribe(http, receiver, **more):
     answer = http.post("", json={"name": "platform", "url": receiver.address, **more})
     assert answer.status_code == 201, answer.text
     return answer.json()
-
-
-def until(claim, within_s=30):
-    end = time.monotonic() + within_s
-    while not (found := claim()):
-        assert time.monotonic() < end, "it did not come true in time"
-        time.sleep(0.01)
-    return found
 
 
 def versions(n, count):

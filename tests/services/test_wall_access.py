@@ -68,8 +68,7 @@ def test_what_the_wall_asks_can_be_answered_by_everyone(city, wall, key, dialog)
     wall.until(f"document.querySelector('#{dialog}[open] :is(button, textarea)')")
     assert wall.ask(f"document.querySelector('#{dialog}').contains(document.activeElement)")
     assert faults(wall) == []
-    wall.press(Press.ESCAPE)
-    wall.until(f"!document.querySelector('#{dialog}[open]')")
+    wall.escape()
 
 
 def test_the_video_wall_is_read_to_everyone(city, wall):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import time
 import zipfile
 from dataclasses import replace
 from datetime import timedelta
@@ -27,15 +26,9 @@ from tests.object_storage import CREDENTIALS
 from tests.redis_server import RedisServer, skip_without_redis
 from tests.services.api_city import City, case, event, serving
 from tests.services.wall_page import Wall
+from tests.waiting import until
 
 NOT_MASKED = Masking(on=False)
-
-
-def until(claim, *, within_s: float = 30):
-    last = time.monotonic() + within_s
-    while not claim():
-        assert time.monotonic() < last, "it did not come to that"
-        time.sleep(0.02)
 
 
 # -- Redis ------------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from selenium.common.exceptions import TimeoutException
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
 from citybrain.clock import SystemClock
@@ -73,6 +74,12 @@ class Wall:
         for key in keys:
             chain.send_keys(key)
         chain.perform()
+
+    def escape(self) -> None:
+        """Out of a dialog; a dialog that is closed is heard of a moment later, and until then keys are its own."""
+        self.press(Keys.ESCAPE)
+        self.until("!document.querySelector('dialog[open]')")
+        self.browser.execute_async_script("setTimeout(arguments[0], 50)")
 
     def click(self, selector: str) -> None:
         """At once, by script: what is drawn anew meanwhile cannot be clicked otherwise."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from citybrain.clock import ManualClock
 from citybrain.reach import Reach
+from tests.waiting import until
 
 log = logging.getLogger("citybrain.test")
 
@@ -48,13 +48,6 @@ def opened(server):
     yield open_one
     for each in made:
         each.close()
-
-
-def until(claim):
-    last = time.monotonic() + 10
-    while not claim():
-        assert time.monotonic() < last
-        time.sleep(0.001)
 
 
 def test_who_answers_is_not_asked_whether_it_does(opened, server):

@@ -1,0 +1,14 @@
+"""Waiting for what another process or thread brings about."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+
+def until(claim: Callable[[], Any], *, within_s: float = 60) -> Any:
+    """The claim's first answer that is true; AssertionError when none is in time."""
+    last = time.monotonic() + within_s
+    while not (found := claim()):
+        assert time.monotonic() < last, f"it did not come true within {within_s:.0f} s"
+        time.sleep(0.01)
+    return found
