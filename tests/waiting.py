@@ -1,11 +1,9 @@
 """Waiting for what another process or thread brings about."""
 
 import time
-from collections.abc import Callable
-from typing import Any
 
 
-def until(claim: Callable[[], Any], *, within_s: float = 60) -> Any:
+def until(claim, *, within_s: float = 60):
     """The claim's first answer that is true; AssertionError when none is in time."""
     last = time.monotonic() + within_s
     while not (found := claim()):
