@@ -164,7 +164,9 @@ def kerbs() -> Class:
 
 def whole(folder: Path, imagined: Imagined) -> Path:
     """A configuration of the two real cameras and of all imagined ones, by the demo's scenes."""
-    real = [each for each in yaml.safe_load((DEMO / "cameras.yaml").read_text())["cameras"] if each["id"] in _REAL]
+    shown = yaml.safe_load((DEMO / "cameras.yaml").read_text())["cameras"]
+    # Without zones, of which the imagined ones' hold of seconds would judge too: fires alone are counted of them.
+    real = [{key: value for key, value in each.items() if key != "zones"} for each in shown if each["id"] in _REAL]
     # Who is looked at each five seconds must have as long a gap.
     scenes: Mapping[str, Mapping[str, Any]] = {_FIRE: {"max_gap": "12s"}, SCENE: QUICK}
     return write_config(folder, [*real, *imagined_cameras(imagined)], scenes=scenes, shipped=DEMO)
