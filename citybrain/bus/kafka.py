@@ -68,6 +68,7 @@ class KafkaBus:
         self._client = address.client()
         self._buffer, self._waiting, self._answer_s = buffer, 0, answer.total_seconds()
         self._guard = threading.Lock()
+        self._handed: list[Sending] = []
         self._counts = {"refused": 0, "lost": 0, "aways": 0}
         self._away = "it has not answered yet"
         self._ahead: dict[str, deque[Message]] = {}
@@ -239,8 +240,17 @@ class KafkaBus:
         """Queue a message behind all that were put before; the future has Kafka's offset."""
         at_ms = int(self._clock.now().timestamp() * 1000)
         sending = Sending(self._address.topic(topic), key, value, at_ms, offered)
-        self._loop.call_soon_threadsafe(self._sends.put, sending)
+        with self._guard:
+            if not self._handed:  # the thread is woken once for all that is there by the time it looks
+                self._loop.call_soon_threadsafe(self._collect)
+            self._handed.append(sending)
         return sending.sent
+
+    def _collect(self) -> None:
+        with self._guard:
+            handed, self._handed = self._handed, []
+        for each in handed:
+            self._sends.put(each)
 
     async def _confirmed(self, sent: Future[int]) -> int:
         return await asyncio.wrap_future(sent)
