@@ -119,9 +119,11 @@ class KafkaAddress:
     def __str__(self) -> str:
         scheme, user = "kafka+ssl" if self.tls else "kafka", "***@" if self.login else ""
         path = f"/{self.prefix}" if self.prefix else ""
-        options = ["producer=plain"] * self.plain
-        options += [f"fetch_wait={duration_text(self.fetch_wait)}"] * (self.fetch_wait != _WAIT)
-        return f"{scheme}://{user}{','.join(self.brokers)}{path}{'?' * bool(options)}{'&'.join(options)}"
+        options = ["producer=plain"] if self.plain else []
+        if self.fetch_wait != _WAIT:
+            options.append(f"fetch_wait={duration_text(self.fetch_wait)}")
+        query = f"?{'&'.join(options)}" if options else ""
+        return f"{scheme}://{user}{','.join(self.brokers)}{path}{query}"
 
 
 def _options(query: str) -> dict[str, str]:
@@ -136,7 +138,9 @@ def _options(query: str) -> dict[str, str]:
 
 
 def _fetch_wait(options: Mapping[str, str]) -> timedelta:
-    given, (least, most) = options.get("fetch_wait", duration_text(_WAIT)), _WAITS
+    if "fetch_wait" not in options:
+        return _WAIT
+    given, (least, most) = options["fetch_wait"], _WAITS
     try:
         found = duration(given)
     except ValueError as error:

@@ -22,13 +22,12 @@ Began = Callable[[TP, int], None]
 
 
 class PromptThread(AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust's classes are untyped
-    """Faust's thread around its client, whose reads wait at the broker as long as is said. Faust has 1.5 s, and no setting."""
-
-    fetch_wait: timedelta
+    """Faust's thread around its client, whose reads wait at the broker as long as its consumer says: Faust has no setting."""
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         client = super()._create_worker_consumer(transport)
-        client._fetch_max_wait_ms = round(self.fetch_wait.total_seconds() * 1000)  # noqa: SLF001  # read when it starts
+        wait_s = self.consumer.fetch_wait.total_seconds()
+        client._fetch_max_wait_ms = round(wait_s * 1000)  # noqa: SLF001  # read when the client starts
         return client
 
 
@@ -40,9 +39,7 @@ class PlacedConsumer(Consumer):  # type: ignore[misc]  # Faust's classes are unt
     fetch_wait: timedelta
 
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
-        thread = PromptThread(self, loop=self.loop, beacon=self.beacon)
-        thread.fetch_wait = self.fetch_wait
-        return thread
+        return PromptThread(self, loop=self.loop, beacon=self.beacon)
 
     async def perform_seek(self) -> None:
         await super().perform_seek()
