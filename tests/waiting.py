@@ -3,7 +3,7 @@
 import time
 
 
-def until(claim, *, within_s: float = 60):
+def until(claim, *, within_s: float = 30):
     """The claim's first answer that is true; AssertionError when none is in time."""
     last = time.monotonic() + within_s
     while not (found := claim()):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,10 @@ from citybrain.bus.local import LocalBus
 from citybrain.bus.topics import create, layout
 from citybrain.clock import ManualClock
 from citybrain.errors import BusAway, Transient, UsageError
+from tests import waiting
 from tests.broker import free_port
-from tests.waiting import until
+
+until = partial(waiting.until, within_s=20)
 
 ROOT = Path(__file__).parents[2]
 EIGHT = datetime(2026, 11, 21, 8, tzinfo=UTC)

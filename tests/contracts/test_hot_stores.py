@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,10 @@ from citybrain.hot.choice import open_hot
 from citybrain.hot.redis import Address, RedisHot
 from citybrain.hot.sqlite import SqliteHot
 from citybrain.ports import HotStore
+from tests import waiting
 from tests.redis_server import RedisServer, skip_without_redis
-from tests.waiting import until
+
+until = partial(waiting.until, within_s=20)
 
 EIGHT = datetime(2026, 11, 21, 8, tzinfo=UTC)
 

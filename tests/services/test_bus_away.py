@@ -1,6 +1,7 @@
 """What the API says and does while no message broker answers: on a real broker, which is stopped and let go on."""
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import httpx
@@ -9,9 +10,11 @@ import pytest
 from citybrain.bus.address import KafkaAddress
 from citybrain.bus.kafka import KafkaBus
 from citybrain.bus.topics import create, layout
+from tests import waiting
 from tests.broker import free_port
 from tests.services.api_city import City, case, serving
-from tests.waiting import until
+
+until = partial(waiting.until, within_s=10)
 
 
 @pytest.fixture

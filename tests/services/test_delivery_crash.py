@@ -11,6 +11,7 @@ import sys
 import time
 from contextlib import closing, contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -22,7 +23,9 @@ from citybrain.delivery.outbox import SCHEMA, Outbox
 from citybrain.delivery.sender import Pace, Sender
 from citybrain.ports import Outgoing
 from pipeline.notifiers import webhook
-from tests.waiting import until
+from tests import waiting
+
+until = partial(waiting.until, within_s=60)
 
 ROOT = Path(__file__).parents[2]
 CASES, VERSIONS = [f"case{n:02}" for n in range(12)], range(1, 6)

@@ -11,6 +11,7 @@ import sys
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -24,9 +25,11 @@ from citybrain.evidence.s3 import LATE, S3Evidence
 from citybrain.evidence.signer import Signer
 from citybrain.evidence.spool import Spool
 from citybrain.evidence.stored_seals import StoredSeals
+from tests import waiting
 from tests.object_storage import CREDENTIALS
 from tests.services.api_city import case, event
-from tests.waiting import until
+
+until = partial(waiting.until, within_s=40)
 
 SOON = timedelta(seconds=30)
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
 from citybrain.clock import ManualClock
 from citybrain.reach import Reach
-from tests.waiting import until
+from tests import waiting
+
+until = partial(waiting.until, within_s=10)
 
 log = logging.getLogger("citybrain.test")
 
