@@ -134,6 +134,11 @@ class Database:
         self._autocommit = (
             self._engine.execution_options(isolation_level="AUTOCOMMIT") if self.postgres else self._engine
         )
+        self._repeatable = (
+            self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            if self.postgres
+            else self._engine
+        )
         # To take one from the pool and to give it back costs as much as what is mostly asked of a file.
         self._at_hand: deque[sa.Connection] | None = None if self.postgres or not url.database else deque()
         # SQLite lets one write at a time, and who finds it busy sleeps and asks again: threads had better queue here.
@@ -161,6 +166,16 @@ class Database:
         """A connection without a transaction. Raises DatabaseAway."""
         with self._told(), self._connection(self._autocommit) as connection:
             yield connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sa.Connection]:
+        """A connection that reads everything as it stood at its first question, whatever is committed meanwhile. Raises
+        DatabaseAway."""
+        with self._told(), self._connection(self._repeatable) as connection:
+            if not self.postgres:
+                connection.exec_driver_sql("BEGIN")
+            yield connection
+            connection.rollback()
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:

@@ -145,10 +145,8 @@ class _Figures(Collector):
         paused = GaugeMetricFamily("citybrain_subscription_paused", "Whether it is paused.", labels=labels)
         failing = GaugeMetricFamily("citybrain_subscription_failing", "Whether it takes nothing.", labels=labels)
         now = self._given.clock.now()
-        every = self._given.subscriptions.all()
-        standings = self._given.subscriptions.standings([each.id for each in every])
-        for each in every:
-            who, standing = [each.owner, each.name], standings[each.id]
+        for each, standing in self._given.subscriptions.with_standings():
+            who = [each.owner, each.name]
             lag.add_metric(who, standing.lag_s(now))
             waiting.add_metric(who, standing.waiting)
             dead.add_metric(who, standing.dead)

@@ -53,13 +53,9 @@ Subscriber = Annotated[Actor, Depends(needs(Role.ENGINEER, Role.PLATFORM))]
 @router.get("/subscriptions", responses=answers(SubscriptionList))
 def subscriptions(given: Given, actor: Subscriber) -> JSONResponse:
     """All of them; a platform key sees its own."""
-    found = [each for each in given.subscriptions.all() if _is_for(actor, each)]
-    standings, end, now = (
-        given.subscriptions.standings([each.id for each in found]),
-        given.bus.end(CASE_EVENTS),
-        given.clock.now(),
-    )
-    items = [shown(each, standings[each.id], end=end, lag_s=standings[each.id].lag_s(now)) for each in found]
+    found = [(each, standing) for each, standing in given.subscriptions.with_standings() if _is_for(actor, each)]
+    end, now = given.bus.end(CASE_EVENTS), given.clock.now()
+    items = [shown(each, standing, end=end, lag_s=standing.lag_s(now)) for each, standing in found]
     return JSONResponse({"items": items})
 
 
@@ -78,7 +74,7 @@ async def subscribe(asked: SubscriptionRequest, given: Given, actor: Subscriber)
 @router.get("/subscriptions/{id}", responses=answers(ShownSubscription, 404))
 def subscription(id: str, given: Given, actor: Subscriber) -> JSONResponse:
     """One subscription, and how its deliveries stand."""
-    return JSONResponse(_shown(given, _mine(given, actor, id)))
+    return JSONResponse(_shown(given, actor, id))
 
 
 @router.patch("/subscriptions/{id}", responses=answers(ShownSubscription, 404, 409, 422))
@@ -153,7 +149,7 @@ def replay(id: str, asked: ReplayRequest, given: Given, actor: Subscriber) -> JS
     found, after = _mine(given, actor, id), event_cursor(asked.after, given=given)
     audit(given, actor, "subscription.replayed", found.id, after=str(after))
     given.subscriptions.replay(found.id, after=after)
-    return JSONResponse(_shown(given, _mine(given, actor, id)))
+    return JSONResponse(_shown(given, actor, id))
 
 
 @router.post(
@@ -206,7 +202,7 @@ def _subscribe(asked: SubscriptionRequest, given: Parts, actor: Actor) -> JSONRe
         given.subscriptions.add(made)
     except NameTaken as error:
         raise Problem(409, "name-taken", str(error)) from None
-    answer = {**_shown(given, made), "secret": made.secret}
+    answer = {**_shown(given, actor, made.id), "secret": made.secret}
     return JSONResponse(answer, status_code=201, headers={"location": f"/v1/subscriptions/{made.id}"})
 
 
@@ -228,7 +224,7 @@ def _change(id: str, asked: SubscriptionChange, given: Parts, actor: Actor) -> J
     host = None if asked.url is None else httpx.URL(asked.url).host
     filtered = None if asked.filter is None else asked.filter.model_dump_json(exclude_defaults=True)
     _write(given, actor, id, changed, "subscription.changed", state=asked.state, host=host, filter=filtered)
-    return JSONResponse(_shown(given, _mine(given, actor, id)))
+    return JSONResponse(_shown(given, actor, id))
 
 
 def _write(
@@ -257,12 +253,19 @@ def _is_for(actor: Actor, subscription: Subscription) -> bool:
 def _mine(given: Parts, actor: Actor, id: str) -> Subscription:
     found = given.subscriptions.get(id)
     if found is None or not _is_for(actor, found):
-        raise Problem(404, "no-such-subscription", f"there is no subscription {id[:80]!r}")
+        raise _unknown(id)
     return found
 
 
-def _shown(given: Parts, subscription: Subscription) -> dict[str, object]:
-    standing = given.subscriptions.standing(subscription.id)
+def _unknown(id: str) -> Problem:
+    return Problem(404, "no-such-subscription", f"there is no subscription {id[:80]!r}")
+
+
+def _shown(given: Parts, actor: Actor, id: str) -> dict[str, object]:
+    found = given.subscriptions.with_standing(id)
+    if found is None or not _is_for(actor, found[0]):
+        raise _unknown(id)
+    subscription, standing = found
     end = given.bus.end(CASE_EVENTS)
     return shown(subscription, standing, end=end, lag_s=standing.lag_s(given.clock.now()))
 

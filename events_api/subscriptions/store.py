@@ -146,43 +146,18 @@ class Subscriptions:
         self.changes.note()
         return found
 
-    def standing(self, id: str) -> Standing:
-        return self.standings([id])[id]
+    def with_standing(self, id: str) -> tuple[Subscription, Standing] | None:
+        """One of them and how its deliveries stand, both as of one instant."""
+        with self._database.snapshot() as db:
+            found = one(db, id)
+            return None if found is None else (found, _standings(db, [id])[id])
 
-    def standings(self, ids: Collection[str]) -> dict[str, Standing]:
-        """How the deliveries of these stand."""
-        its = _outbox.c
-        waiting = its.state == "waiting"
-        counted = (
-            sa.select(
-                its.endpoint,
-                sa.func.count().filter(waiting),
-                sa.func.count().filter(its.state == "dead"),
-                sa.func.min(its.waiting_since).filter(waiting),
-                sa.func.min(its.due_at).filter(waiting),
-            )
-            .where(its.endpoint.in_(ids), its.state.in_(("waiting", "dead")))
-            .group_by(its.endpoint)
-        )
-        place = sa.func.row_number().over(partition_by=its.endpoint, order_by=its.due_at).label("place")
-        failed = sa.select(its.endpoint, its.reason, place).where(its.endpoint.in_(ids), waiting, its.attempts > 0)
-        next_to_come = failed.subquery()
-        with self._database.reading() as db:
-            asked = sa.select(next_to_come.c.endpoint, next_to_come.c.reason).where(next_to_come.c.place == 1)
-            reasons = {row[0]: row[1] for row in db.execute(asked)}
-            found = {row[0]: row for row in db.execute(counted)}
-        return {
-            id: Standing(
-                waiting=row[1],
-                dead=row[2],
-                waiting_since=_at(row[3]),
-                next_attempt_at=_at(row[4]),
-                reason=reasons.get(id, ""),
-            )
-            if (row := found.get(id)) is not None
-            else Standing()
-            for id in ids
-        }
+    def with_standings(self) -> list[tuple[Subscription, Standing]]:
+        """All of them, and how their deliveries stand, as of one instant."""
+        with self._database.snapshot() as db:
+            found = every(db)
+            standings = _standings(db, [each.id for each in found])
+        return [(each, standings[each.id]) for each in found]
 
     def deliveries(
         self, id: str, *, limit: int, states: Sequence[str] = (), before: int | None = None
@@ -292,6 +267,40 @@ def _stored(name: str, value: Any) -> Any:
     if isinstance(value, bool):
         return int(value)
     return value.timestamp() if isinstance(value, datetime) else value
+
+
+def _standings(db: sa.Connection, ids: Collection[str]) -> dict[str, Standing]:
+    its = _outbox.c
+    waiting = its.state == "waiting"
+    counted = (
+        sa.select(
+            its.endpoint,
+            sa.func.count().filter(waiting),
+            sa.func.count().filter(its.state == "dead"),
+            sa.func.min(its.waiting_since).filter(waiting),
+            sa.func.min(its.due_at).filter(waiting),
+        )
+        .where(its.endpoint.in_(ids), its.state.in_(("waiting", "dead")))
+        .group_by(its.endpoint)
+    )
+    place = sa.func.row_number().over(partition_by=its.endpoint, order_by=its.due_at).label("place")
+    failed = sa.select(its.endpoint, its.reason, place).where(its.endpoint.in_(ids), waiting, its.attempts > 0)
+    next_to_come = failed.subquery()
+    asked = sa.select(next_to_come.c.endpoint, next_to_come.c.reason).where(next_to_come.c.place == 1)
+    reasons = {row[0]: row[1] for row in db.execute(asked)}
+    found = {row[0]: row for row in db.execute(counted)}
+    return {
+        id: Standing(
+            waiting=row[1],
+            dead=row[2],
+            waiting_since=_at(row[3]),
+            next_attempt_at=_at(row[4]),
+            reason=reasons.get(id, ""),
+        )
+        if (row := found.get(id)) is not None
+        else Standing()
+        for id in ids
+    }
 
 
 def _forget_deliveries(db: sa.Connection, id: str) -> None:

@@ -171,6 +171,19 @@ def test_readers_do_not_wait_for_a_writer_and_see_what_is_committed(opened, vers
     assert ids(other) == ["a"]
 
 
+def test_a_snapshot_reads_everything_as_of_one_instant(opened, versions):
+    database, other = opened(), opened()
+    database.migrate(versions(FIRST))
+    put(database, "a")
+    every = sa.select(NOTES.c.id).order_by(NOTES.c.id)
+    for told in (["a"], ["a", "b"]):  # the next one begins anew
+        with database.snapshot() as db:
+            assert list(db.scalars(every)) == told
+            put(other, chr(ord(told[-1]) + 1))
+            assert list(db.scalars(every)) == told
+    assert ids(database) == ["a", "b", "c"]
+
+
 def test_text_is_ordered_by_its_code_points_and_found_by_its_beginning(opened, versions):
     database = opened()
     database.migrate(versions(FIRST))

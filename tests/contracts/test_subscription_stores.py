@@ -259,13 +259,13 @@ def test_the_standing_of_many_is_asked_at_once(kept):
     outbox.put(Outgoing("e1", "s2", "c1", b'{"type":"t"}'), at=START)
     outbox.bury(Outgoing("e1", "s2", "c1", b""), "answered 422")
     next_at = START + timedelta(seconds=10)
-    assert kept.standings(["s1", "s2", "s3"]) == {
+    assert {each.id: standing for each, standing in kept.with_standings()} == {
         "s1": Standing(waiting=3, dead=0, waiting_since=START, next_attempt_at=next_at, reason="r2"),
         "s2": Standing(dead=1),
         "s3": Standing(),
     }
-    assert kept.standing("s2") == Standing(dead=1)
-    assert kept.standings([]) == {}
+    assert kept.with_standing("s2") == (kept.get("s2"), Standing(dead=1))
+    assert kept.with_standing("s4") is None
 
 
 async def test_two_who_judge_the_same_at_once_put_it_once(kept, bus, clock):
