@@ -117,6 +117,21 @@ def smoke(height: int, width: int, random: Random, *, shade: float | None = None
     return patch.astype(np.uint8)
 
 
+def wall(height: int, width: int, random: Random) -> Picture:
+    """A BGRA patch of blank wall or overcast sky between straight edges: grey, mottled and shaded as smoke is, and none."""
+    tone = random.uniform(45, 225) * np.linspace(random.uniform(0.8, 1.2), random.uniform(0.8, 1.2), height)[:, None]
+    mottled = (noise(height, width, random, coarsest=int(random.integers(2, 8))) - 0.5) * random.uniform(0, 40)
+    tint = np.array([random.uniform(0.92, 1.06), 1.0, random.uniform(0.92, 1.06)])
+    patch = np.zeros((height, width, 4), np.uint8)
+    patch[..., :3] = ((tone + mottled)[..., None] * tint).clip(0, 255).astype(np.uint8)
+    left, right = random.uniform(0, 0.2, 2) * width  # a slanting side now and then, as walls have that go away from us
+    corners = [(left, 0), (width, 0), (width - right, height), (0, height)]
+    mask = np.zeros((height, width), np.uint8)
+    cv2.fillPoly(mask, [np.round(corners).astype(np.int32)], 255)
+    patch[..., 3] = mask if random.random() < 0.5 else cv2.GaussianBlur(mask, (0, 0), random.uniform(0.5, 2.5))
+    return patch
+
+
 def seen_part(patch: Picture, *, least: int) -> tuple[int, int, int, int] | None:
     """Left, top, right, bottom of what is at least `least` opaque; None when nothing is."""
     rows, columns = np.nonzero(patch[..., 3] >= least)

@@ -22,7 +22,9 @@ sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parents[2])]
 import boxes  # noqa: E402 - scripts are run as files; their folder is put on the path first
 import compose  # noqa: E402
 import effects  # noqa: E402
+import fires  # noqa: E402
 import manifest  # noqa: E402
+import streets  # noqa: E402
 
 STREETS = ("city-cctv", "flood-dry", "flood-wet-negatives", "flood-street", "hillside")
 """The sources of photographs in which something may stand."""
@@ -31,7 +33,7 @@ NIGHT, DUSK = 55.0, 85.0
 WIDTH = 640
 
 
-def plate_of(name: str, picture: compose.Picture, random: compose.Random) -> compose.Plate:
+def plate_of(name: str, picture: streets.Picture, random: streets.Random) -> streets.Plate:
     """A photograph as a plate, seen by an assumed camera 3 to 8 m above the road that looks 8 to 28 degrees down.
 
     Street coordinates are metres: x to the right, y ahead, z up; the camera stands at x = y = 0.
@@ -45,17 +47,17 @@ def plate_of(name: str, picture: compose.Picture, random: compose.Random) -> com
     grey = float(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY).mean())
     light = "night" if grey < NIGHT else "dusk" if grey < DUSK else "day"
     half, pavement = random.uniform(2.5, 6.0), random.uniform(1.5, 4.0)
-    return compose.Plate(name, picture, matrix, focal, light, half, pavement)
+    return streets.Plate(name, picture, matrix, focal, light, half, pavement)
 
 
-def scene_of(entry: manifest.Entry, random: compose.Random) -> tuple[compose.Scene, compose.Plate] | None:
+def scene_of(entry: manifest.Entry, random: streets.Random) -> tuple[streets.Scene, streets.Plate] | None:
     """The photograph with what is known to be in it, and the plate it makes; None when it cannot be read."""
     picture = cv2.imread(str(entry.picture))
     if picture is None:
         return None
     height, width = round(picture.shape[0] * WIDTH / picture.shape[1]), WIDTH
     picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
-    scene = compose.Scene(picture)
+    scene = streets.Scene(picture)
     for label, *sides in boxes.read(entry.labels):
         left, top, right, bottom = sides
         scene.things.append((label, (left * width, top * height, right * width, bottom * height)))
@@ -71,27 +73,35 @@ def main() -> int:
     parser.add_argument("--part", default="pasted", help="name of the table and its folder")
     parser.add_argument("--count", type=int, default=800)
     parser.add_argument("--burning", type=float, default=0.35, help="share of the scenes")
+    parser.add_argument("--by-night", type=float, default=0.0, help="share of the scenes that are made dark")
+    parser.add_argument("--walled", type=float, default=0.0, help="share of the scenes that get blank walls")
     parser.add_argument("--seed", type=int, default=21)
     arguments = parser.parse_args()
 
-    plates = compose.load_plates(arguments.art / "plates", set())
+    plates = streets.load_plates(arguments.art / "plates", set())
     focal = {name: plate.focal for name, plate in plates.items()}
-    by_plate = compose.load_cut_outs(arguments.art / "cutouts", focal)
-    cut_outs = [cut for name, cuts in by_plate.items() if not compose.held_out_plate(name) for cut in cuts]
-    streets = [
+    by_plate = streets.load_cut_outs(arguments.art / "cutouts", focal)
+    cut_outs = [cut for name, cuts in by_plate.items() if not streets.held_out_plate(name) for cut in cuts]
+    photographs = [
         entry for entry in manifest.read([arguments.photographs]) if entry.split == "train" and entry.source in STREETS
     ]
     random = np.random.default_rng(arguments.seed)
     part = manifest.Part(arguments.out, arguments.part)
     for number in range(arguments.count):
-        made = scene_of(streets[int(random.integers(len(streets)))], random)
+        made = scene_of(photographs[int(random.integers(len(photographs)))], random)
         if made is None:
             continue
         scene, plate = made
+        if arguments.walled and random.random() < arguments.walled:
+            compose.set_walls(scene, random)
         compose.populate(scene, plate, cut_outs, random)
-        if random.random() < arguments.burning:
-            compose.burn(scene, plate, random)
-        scene.picture = effects.as_filmed(scene.picture, random, night=plate.light == "night")
+        dry = all(label != streets.WATER for label, _ in scene.things)
+        if dry and arguments.by_night and random.random() < arguments.by_night:
+            compose.fall_dark(scene, plate, random, burning=arguments.burning)
+        else:
+            if random.random() < arguments.burning:
+                fires.burn(scene, plate, random)
+            scene.picture = effects.as_filmed(scene.picture, random, night=plate.light == "night")
         part.add(scene.picture, scene.labels(), split="train", source="pasted", name=f"{arguments.seed}-{number:05d}")
     part.close()
     return 0

@@ -13,6 +13,7 @@ effects = import_module("effects")
 city_head = import_module("city_head")
 augment = import_module("augment")
 compose = import_module("compose")
+streets = import_module("streets")
 pasted = import_module("pasted")
 teacher = import_module("teacher")
 
@@ -122,7 +123,7 @@ def test_what_the_teacher_sees_twice_is_one_thing_as_the_surer_answer_has_it():
 
 
 def test_a_cut_out_that_its_render_cut_off_is_no_larger_than_its_patch():
-    assert compose.within((-158, 1, 318, 216), np.zeros((225, 327, 4), np.uint8)) == (0, 1, 318, 216)
+    assert streets.within((-158, 1, 318, 216), np.zeros((225, 327, 4), np.uint8)) == (0, 1, 318, 216)
 
 
 def test_an_assumed_camera_sees_what_is_farther_away_higher_and_smaller():
@@ -164,7 +165,7 @@ def test_a_cone_is_orange_stands_on_the_ground_and_is_no_fire():
         coloured = hues[hues[:, 1] > 100]
         assert len(coloured) > 0.3 * len(hues)
         assert coloured[:, 0].max() <= 20
-    scene = compose.Scene(np.full((360, 640, 3), 90, np.uint8))
+    scene = streets.Scene(np.full((360, 640, 3), 90, np.uint8))
     plate = pasted.plate_of("street", scene.picture.copy(), np.random.default_rng(1))
     compose.set_cones(scene, plate, np.random.default_rng(1))
     assert (scene.picture != 90).any()
@@ -205,6 +206,6 @@ def test_the_same_seed_gives_the_same_canvas():
 
 def test_a_thing_hidden_behind_a_nearer_one_loses_its_label_and_water_hides_nothing():
     car, bus, water = (city_head.CLASSES.index(name) for name in ("car", "bus", "water"))
-    scene = compose.Scene(np.zeros((100, 100, 3), np.uint8))
+    scene = streets.Scene(np.zeros((100, 100, 3), np.uint8))
     scene.things = [(car, (40, 40, 60, 60)), (bus, (35, 30, 70, 65)), (water, (0, 20, 100, 100))]
     assert [box.label for box in scene.labels()] == [bus, water]

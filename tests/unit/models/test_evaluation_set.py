@@ -16,7 +16,7 @@ from citybrain.evaluation.labelled import BOXES, FOLDER, IGNORE, PICTURES, SOURC
 
 likeness = import_module("likeness")
 photographs = import_module("photographs")
-compose = import_module("compose")
+streets = import_module("streets")
 
 MODELS = Path(__file__).resolve().parents[3] / "models"
 SET = MODELS / "evaluation"
@@ -123,4 +123,4 @@ def test_training_leaves_out_what_is_measured_on():
             film, frame = stem.split("-")
             assert photographs.fire_split(f"{film}_mp4-{int(frame)}_jpg.rf.0.jpg") == "test", stem
         if row["source"] == "rendered":
-            assert compose.held_out_plate(stem.split("-")[0].replace("plate", "plate_")), stem
+            assert streets.held_out_plate(stem.split("-")[0].replace("plate", "plate_")), stem
