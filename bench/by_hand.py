@@ -47,12 +47,7 @@ class ByHand:
             auto_offset_reset="earliest",
             **self._address.client(),
         )
-        self._producer = AIOKafkaProducer(
-            acks="all",
-            linger_ms=0 if self._address.plain else 5,
-            max_batch_size=1 if self._address.plain else 16_384,
-            **self._address.client(),
-        )
+        self._producer = AIOKafkaProducer(**self._address.producing())
         await consumer.start()
         await self._producer.start()
         whole_at = self._clock.monotonic() + _EVERY.total_seconds()

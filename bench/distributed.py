@@ -21,7 +21,7 @@ import yaml
 from bench.fleet import Fleet, Part
 from bench.imagined import Imagined, as_camera
 from bench.running import asked, said
-from bench.servers import free_port, listens, start_broker, start_objects, start_postgres, start_redis
+from bench.servers import free_port, in_batches, listens, start_broker, start_objects, start_postgres, start_redis
 from citybrain.bus.address import KafkaAddress
 from citybrain.bus.topics import create, layout
 from citybrain.demo.desk import EVENTS, SECRET_VARIABLE
@@ -121,14 +121,16 @@ class City:
         self.fleet.start(Part(f"api-{name}", command, self.environment), ready=lambda: listens(port))
         self.wall.append(url)
 
-    def start_tellers(self, imagined: Imagined, *, count: int = 1) -> None:
-        """What they tell is in `figures-N.jsonl`."""
+    def start_tellers(self, imagined: Imagined, *, count: int = 1, batches: bool = False) -> None:
+        """What they tell is in `figures-N.jsonl`. `batches`: as ingest produces where nobody has to read anew what was read."""
+        bus = VARIABLES["bus"]
+        environment = {**self.environment, **({bus: in_batches(self.environment[bus])} if batches else {})}
         city = self.folder / "imagined.pickle"
         city.write_bytes(pickle.dumps(imagined))
         for number in range(count):
             words = [str(city), str(self.data), str(self.figures(number)), f"{number}/{count}"]
             command = [sys.executable, "-m", "bench.teller", *words]
-            self.fleet.start(Part(f"teller-{number}", command, self.environment))
+            self.fleet.start(Part(f"teller-{number}", command, environment))
 
     def figures(self, teller: int) -> Path:
         return self.folder / f"figures-{teller}.jsonl"

@@ -45,7 +45,7 @@ _WARM_S = 30.0
 _FULL = 0.6
 """A worker is planned to be busy for so much of its time: the rest is for bursts and for a dead neighbour's share."""
 _PROBLEMS_S = 0.5
-LOOKS_S_OF_A_MACHINE = 76 / 2.0
+LOOKS_S_OF_A_MACHINE = 68 / 2.0
 """Cameras that one such machine looks at each two seconds (docs/evaluation.md, "How many cameras one machine carries")."""
 
 
@@ -128,7 +128,7 @@ def life(seconds: float, *, workers: Sequence[str] = ("a", "b")) -> dict[str, An
             key, round(seconds * _PROBLEMS_S), since=begins, until=ends, lasts=timedelta(seconds=60), seed=2
         )
         with following(running.open_bus()) as cases:
-            running.start_tellers(Imagined(made_of, problems), count=2)
+            running.start_tellers(Imagined(made_of, problems), count=2, batches=True)
             time.sleep(max(0.0, (begins - clock.now()).total_seconds()))
             before = _taken(running, names)
             time.sleep(max(0.0, (ends - clock.now()).total_seconds()))

@@ -197,7 +197,7 @@ def latency(rate: float, *, seconds: float) -> dict[str, Any]:
         problems = scheduled(
             made_of, min(count, round(seconds * 2)), since=begins, until=until, lasts=timedelta(seconds=30), seed=1
         )
-        running.start_tellers(Imagined(made_of, problems))
+        running.start_tellers(Imagined(made_of, problems), batches=True)
         with following(running.open_bus()) as cases:
             while clock.now() < until + timedelta(seconds=10):
                 time.sleep(0.5)

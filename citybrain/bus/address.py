@@ -17,6 +17,10 @@ from citybrain.errors import UsageError
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}")
 _PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _EXPECTED = "kafka://[user:password@]host:port[,host:port][/prefix], or kafka+ssl://…"
+PRODUCERS = ("idempotent", "batched", "plain")
+"""The ways to produce: what Kafka can, and for brokers that cannot."""
+LINGER_MS = 5
+"""How long a message waits for others to share its batch."""
 _MECHANISMS = ("scram-sha-512", "scram-sha-256", "plain")
 _FILES = ("ca", "cert", "key")
 _WAIT = timedelta(milliseconds=100)
@@ -59,15 +63,16 @@ class Tls:
 class KafkaAddress:
     """The brokers to ask first, and the prefix under which one city's topics and groups stand apart from another's.
 
-    `plain`: produce neither in batches nor with idempotence, for a broker that knows neither; it costs throughput, and a
-    retry after a lost answer may then write a message twice (which changes nothing downstream, for ids are derived).
+    `producer`: how to produce: `idempotent`, in batches; `batched`, for a broker that knows no idempotent producers; or `plain`,
+    each message by itself, for one that knows no batches either. Without idempotence a retry after a lost answer may write a
+    message twice, which changes nothing downstream, for ids are derived; message by message costs throughput.
     `fetch_wait`: how long a worker of the pipeline lets a read wait at a broker that has nothing new. Kafka answers as soon as it
     has; others wait it out, or work for each read. Shown, logged and represented without its password.
     """
 
     brokers: tuple[str, ...]
     prefix: str = ""
-    plain: bool = False
+    producer: str = PRODUCERS[0]
     login: Login | None = None
     tls: Tls | None = None
     fetch_wait: timedelta = _WAIT
@@ -94,7 +99,9 @@ class KafkaAddress:
         if ("cert" in files) != ("key" in files):
             raise UsageError("--bus: ?cert= and ?key= go together: a certificate and its key")
         tls = Tls(**files) if secure else None
-        return cls(brokers, prefix, "producer" in options, _login(userinfo, options), tls, _fetch_wait(options))
+        return cls(
+            brokers, prefix, options.get("producer", PRODUCERS[0]), _login(userinfo, options), tls, _fetch_wait(options)
+        )
 
     def topic(self, name: str) -> str:
         """The topic's name at the broker."""
@@ -103,6 +110,21 @@ class KafkaAddress:
     def name_of(self, topic: str) -> str:
         """The name of a topic at the broker, without the prefix."""
         return topic.removeprefix(f"{self.prefix}.") if self.prefix else topic
+
+    @property
+    def plain(self) -> bool:
+        """Whether each message is produced by itself."""
+        return self.producer == "plain"
+
+    @property
+    def idempotent(self) -> bool:
+        """Whether a retry of a producer's writes nothing twice."""
+        return self.producer == "idempotent"
+
+    def producing(self) -> Mapping[str, Any]:
+        """What a producer of aiokafka's is told beside that."""
+        batches = {"linger_ms": 0, "max_batch_size": 1} if self.plain else {"linger_ms": LINGER_MS}
+        return {"acks": "all", "enable_idempotence": self.idempotent, **batches, **self.client()}
 
     def client(self) -> Mapping[str, Any]:
         """What every client of aiokafka's is told of the brokers. Raises UsageError for certificates that are none."""
@@ -119,7 +141,7 @@ class KafkaAddress:
     def __str__(self) -> str:
         scheme, user = "kafka+ssl" if self.tls else "kafka", "***@" if self.login else ""
         path = f"/{self.prefix}" if self.prefix else ""
-        options = ["producer=plain"] if self.plain else []
+        options = [] if self.idempotent else [f"producer={self.producer}"]
         if self.fetch_wait != _WAIT:
             options.append(f"fetch_wait={duration_text(self.fetch_wait)}")
         query = f"?{'&'.join(options)}" if options else ""
@@ -128,7 +150,7 @@ class KafkaAddress:
 
 def _options(query: str) -> dict[str, str]:
     found = parse_qsl(query, keep_blank_values=True)
-    allowed = {"producer": ("plain",), "sasl": _MECHANISMS}
+    allowed = {"producer": PRODUCERS, "sasl": _MECHANISMS}
     for name, value in found:
         if name not in (known := (*allowed, *_FILES, "fetch_wait")):
             raise UsageError(f"--bus: expected one of the options {', '.join(known)}, got {name!r}")

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import Future
@@ -110,12 +111,12 @@ class KafkaBus:
 
     def wait(self, timeout: timedelta) -> bool:
         """Looks at the topics that are followed; while no broker answers nothing can be there, and the time is waited out."""
-        until = self._clock.monotonic() + timeout.total_seconds()
+        until = time.monotonic() + timeout.total_seconds()
         while True:
             with suppress(BusAway):
-                if self._ask(self._moved(max(0.0, until - self._clock.monotonic())), patience=timeout.total_seconds()):
+                if self._ask(self._moved(max(0.0, until - time.monotonic())), patience=timeout.total_seconds()):
                     return True
-            left = until - self._clock.monotonic()
+            left = until - time.monotonic()
             if left <= 0:
                 return False
             self._pulse.wait(min(left, _ASK_AGAIN_S))
@@ -146,16 +147,8 @@ class KafkaBus:
 
     async def _run(self) -> None:
         """Open the clients as soon as a broker answers, then send what comes and notice when they answer again."""
-        careful: dict[str, Any] = {"enable_idempotence": True, "linger_ms": 5}
-        plain: dict[str, Any] = {"max_batch_size": 1, "linger_ms": 0}
         self._reading = asyncio.Lock()
-        producer = partial(
-            self._kafka.AIOKafkaProducer,
-            acks="all",
-            request_timeout_ms=_REQUEST_MS,
-            **(plain if self._address.plain else careful),
-            **self._client,
-        )
+        producer = partial(self._kafka.AIOKafkaProducer, request_timeout_ms=_REQUEST_MS, **self._address.producing())
         self._sends = Sends(producer, errors=self._errors)
         self._loop_has_begun.set()
         self._consumer = self._kafka.AIOKafkaConsumer(

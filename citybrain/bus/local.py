@@ -80,14 +80,14 @@ class LocalBus:
 
     def wait(self, timeout: timedelta) -> bool:
         """True once another connection has written since the last wait; false at the timeout."""
-        until = self._clock.monotonic() + timeout.total_seconds()
+        until = time.monotonic() + timeout.total_seconds()
         while True:
             with self._lock:
                 version = int(self._connection.execute("PRAGMA data_version").fetchone()[0])
             if version != self._seen_version:
                 self._seen_version = version
                 return True
-            left = until - self._clock.monotonic()
+            left = until - time.monotonic()
             if left <= 0:
                 return False
             time.sleep(min(_POLL, left))

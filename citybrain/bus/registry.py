@@ -75,11 +75,7 @@ async def _registered(address: KafkaAddress) -> dict[str, bytes]:
 async def _register(address: KafkaAddress, said: Mapping[str, bytes | None]) -> None:
     import aiokafka
 
-    careful: dict[str, Any] = {"enable_idempotence": True, "linger_ms": 5}
-    plain: dict[str, Any] = {"max_batch_size": 1, "linger_ms": 0}
-    producer = aiokafka.AIOKafkaProducer(
-        acks="all", request_timeout_ms=_REQUEST_MS, **(plain if address.plain else careful), **address.client()
-    )
+    producer = aiokafka.AIOKafkaProducer(request_timeout_ms=_REQUEST_MS, **address.producing())
     try:
         await producer.start()
         topic = address.topic(CAMERAS)

@@ -189,6 +189,12 @@ def test_who_waits_in_vain_is_told_so(bus):
     assert not bus.wait(SHORT)
 
 
+def test_a_wait_is_over_in_time_also_where_the_citys_clock_stands_still(another):
+    waiting = another(clock=ManualClock(EIGHT))
+    calm(waiting)
+    assert not waiting.wait(SHORT)
+
+
 def test_threads_may_share_a_bus(bus):
     def publish(name):
         for n in range(50):

@@ -12,7 +12,7 @@ import faust
 from faust.types import EventT
 from yarl import URL
 
-from citybrain.bus.address import KafkaAddress
+from citybrain.bus.address import LINGER_MS, KafkaAddress
 from citybrain.bus.topics import CAMERAS_TABLE, LOCALITIES_TABLE, PIPELINE, SWITCH_TABLE
 from pipeline.runners.kafka.camera_lane import CameraLane
 from pipeline.runners.kafka.locality_lane import LocalityLane
@@ -76,7 +76,7 @@ def create_app(address: KafkaAddress, *, data: Path, tuning: Tuning, take: Take,
         stream_wait_empty=False,
         topic_allow_declare=False,
         topic_disable_leader=True,
-        producer_linger=0 if address.plain else 0.005,
+        producer_linger=0 if address.plain else LINGER_MS / 1000,
         producer_max_batch_size=1 if address.plain else 16_384,
         web_enabled=False,
         worker_redirect_stdouts=False,

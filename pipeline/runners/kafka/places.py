@@ -56,20 +56,16 @@ class PlacedConsumer(Consumer):  # type: ignore[misc]  # Faust's classes are unt
 class SteadyProducer(Producer):  # type: ignore[misc]
     """Faust's producer, with idempotence where the broker knows it: a retry writes nothing twice, in no other order."""
 
-    idempotent = True
+    idempotent: bool
 
     def _settings_extra(self) -> Mapping[str, Any]:
-        return {"acks": "all", "enable_idempotence": True} if self.idempotent else {"acks": "all"}
-
-
-class PlainProducer(SteadyProducer):
-    idempotent = False
+        return {"acks": "all", "enable_idempotence": self.idempotent}
 
 
 def transport(url: Any, app: Any, places: Places, began: Began, address: KafkaAddress) -> Transport:
     """A transport of Faust's with these two."""
     told = {"places": staticmethod(places), "began": staticmethod(began), "fetch_wait": address.fetch_wait}
     consumer = type("Consumer", (PlacedConsumer,), told)
-    producer = PlainProducer if address.plain else SteadyProducer
+    producer = type("Producer", (SteadyProducer,), {"idempotent": address.idempotent})
     made: Transport = type("Placed", (Transport,), {"Consumer": consumer, "Producer": producer})(url, app)
     return made

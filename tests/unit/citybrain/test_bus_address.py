@@ -11,11 +11,15 @@ from citybrain.errors import UsageError
 
 def test_an_address_names_brokers_a_prefix_and_a_kind_of_producer():
     found = KafkaAddress.parse("kafka://k1:9092,k2:9093/city?producer=plain")
-    assert found == KafkaAddress(("k1:9092", "k2:9093"), "city", plain=True)
+    assert found == KafkaAddress(("k1:9092", "k2:9093"), "city", producer="plain")
     assert found.topic("detections") == "city.detections"
     assert found.name_of("city.detections") == "detections"
     assert str(found) == "kafka://k1:9092,k2:9093/city?producer=plain"
     assert found.fetch_wait == timedelta(milliseconds=100)
+    for word, idempotent, most in (("idempotent", True, None), ("batched", False, None), ("plain", False, 1)):
+        asked = KafkaAddress.parse(f"kafka://k1:9092?producer={word}").producing()
+        assert (asked["enable_idempotence"], asked.get("max_batch_size"), asked["acks"]) == (idempotent, most, "all")
+    assert KafkaAddress.parse("kafka://k1:9092").producer == "idempotent"
     patient = "kafka://k1:9092/city?producer=plain&fetch_wait=1s500ms"
     assert KafkaAddress.parse(patient).fetch_wait == timedelta(seconds=1.5)
     assert str(KafkaAddress.parse(patient)) == patient
@@ -51,7 +55,7 @@ def test_who_we_are_is_proved_and_shown_nowhere():
         ("kafka://u:secret-7@k1:9092#x", "expected kafka://"),
         ("kafka://secret-7@k1:9092", "both of user:password@"),
         ("kafka://:secret-7@k1:9092", "both of user:password@"),
-        ("kafka://u:secret-7@k1:9092?producer=fast", "expected .producer= plain"),
+        ("kafka://u:secret-7@k1:9092?producer=fast", "expected .producer= idempotent or batched or plain"),
         ("kafka://u:secret-7@k1:9092?password=secret-7", "expected one of the options"),
         ("kafka://u:secret-7@k1:9092?sasl=gssapi", "expected .sasl= scram-sha-512 or"),
         ("kafka://k1:9092?fetch_wait=soon", "fetch_wait= .*'soon'"),
