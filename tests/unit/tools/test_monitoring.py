@@ -32,6 +32,7 @@ OF_OTHERS = {
     "ALERTS",
     # danielqsj/kafka-exporter
     "kafka_brokers",
+    "kafka_consumergroup_current_offset",
     "kafka_consumergroup_lag",
     "kafka_topic_partition_current_offset",
     "kafka_topic_partition_under_replicated_partition",
