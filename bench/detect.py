@@ -111,12 +111,6 @@ def opened(model: Model) -> OpenvinoBackend:
     return backend
 
 
-def detector_of(model: Model) -> Detector:
-    """The shipped model behind the shipped path; detections carry no looks."""
-    settings = _settings(model)
-    return Detector(settings, OpenvinoBackend(settings.for_backend()), looks=())
-
-
 def _settings(model: Model) -> DetectorSettings:
     """The shipped detector: configs/detectors/city.yaml says the same."""
     assert model.entry is not None

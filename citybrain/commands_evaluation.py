@@ -101,7 +101,8 @@ def _measured(
     try:
         paths = [each.path for each in pictures]
         found = detecting.found_in(subject, paths, progress=_progress(subject.name))
-        return Measured(subject.name, subject.detector.revision, subject.labels, points, pictures, found)
+        again = subject.detector.second_looks
+        return Measured(subject.name, subject.detector.revision, subject.labels, points, pictures, found, again)
     finally:
         subject.detector.close()
 

@@ -19,6 +19,7 @@ from detectors.gate import Cells
 from detectors.labels import Labels
 from detectors.letterbox import Letterbox, fit, input_shape
 from detectors.looks import look
+from detectors.second_look import SHARE, TwoLooks
 from detectors.windows import Part, covered, cut, merged, outwards, plan, sizes
 
 
@@ -30,13 +31,17 @@ class Look:
     cells: Cells | None = None
 
 
+_WHOLE = Box(0.0, 0.0, 1.0, 1.0)
+
+
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A window's part of a picture, where it lies in it, and what it goes into."""
+    """A picture or a window's part of one, what it goes into and which share of that it fills, and where it lies in the picture."""
 
     picture: Picture
-    place: Box
     spec: InputSpec
+    share: float = 1.0
+    place: Box = _WHOLE
 
 
 class Detector:
@@ -46,9 +51,12 @@ class Detector:
         """`looks` are the labels whose detections carry a look; None means all."""
         self.settings = settings
         self._backend = backend
-        self._labels = Labels(settings.labels, settings.confidence)
+        self._labels = Labels(settings.labels, settings.candidates())
+        self._two_looks = TwoLooks(settings.second_look, settings.confidence)
         self._looks = looks
         self._buffers: dict[InputSpec, Plane] = {}
+        self.second_looks = 0
+        """Pictures that were looked at again from further away, so far."""
 
     @property
     def model(self) -> str:
@@ -62,21 +70,26 @@ class Detector:
 
     def detect(self, pictures: Sequence[Picture]) -> list[tuple[Detection, ...]]:
         """What each picture shows, surest first. Raises Unreadable when a picture's planes do not belong together."""
-        inputs = [(each, self._backend.input_for(each.width, each.height)) for each in pictures]
-        return [self._remembered(picture, seen) for picture, seen in zip(pictures, self._inferred(inputs), strict=True)]
+        first = self._inferred([_Piece(each, self._backend.input_for(each.width, each.height)) for each in pictures])
+        asked = [index for index, seen in enumerate(first) if self._two_looks.asks(seen)]
+        self.second_looks += len(asked)
+        second = dict(zip(asked, self._inferred([self._farther(pictures[index]) for index in asked]), strict=True))
+        told = [self._two_looks.settled(seen, second.get(index, ())) for index, seen in enumerate(first)]
+        return [self._remembered(picture, seen) for picture, seen in zip(pictures, told, strict=True)]
 
     def detect_changes(self, pictures: Sequence[Picture], parts: Sequence[Part | None]) -> list[Look]:
         """The same, looking only where a picture's part says that it changed, as far as that can be; None: at the whole."""
         if not self.settings.windows:
             parts = [None] * len(parts)
         cut_outs = [self._cut_out(picture, part) for picture, part in zip(pictures, parts, strict=True)]
-        inputs = [(each.picture, each.spec) for cut_out in cut_outs for each in cut_out]
-        answers = iter(self._inferred(inputs))
+        answers = iter(self._inferred([each for cut_out in cut_outs for each in cut_out]))
         looks: list[Look | None] = []
         for picture, part, cut_out in zip(pictures, parts, cut_outs, strict=True):
             places = [each.place for each in cut_out]
             seen = [[replace(each, box=outwards(each.box, place)) for each in next(answers)] for place in places]
-            told = merged(part, places, seen) if part is not None and places else None
+            told = None
+            if part is not None and places and not any(map(self._two_looks.asks, seen)):
+                told = merged(part, places, [self._two_looks.sure(each) for each in seen])
             if told is None or part is None:
                 looks.append(None)
                 continue
@@ -108,14 +121,25 @@ class Detector:
         whole = self._backend.input_for(picture.width, picture.height)
         specs = self._backend.windows_for(whole)
         windows = plan(part, sizes(picture.width, picture.height, whole, specs)) or ()
-        return [_Piece(*cut(picture, window.box), specs[window.size]) for window in windows]
+        pieces = []
+        for window in windows:
+            shown, place = cut(picture, window.box)
+            pieces.append(_Piece(shown, specs[window.size], place=place))
+        return pieces
 
-    def _inferred(self, inputs: Sequence[tuple[Picture, InputSpec]]) -> list[list[Detection]]:
-        """What each input shows under our labels, boxes 0..1 of its picture."""
-        seen: list[list[Detection]] = [[]] * len(inputs)
-        for spec, indices in self._batches([spec for _, spec in inputs]):
+    def _farther(self, picture: Picture) -> _Piece:
+        """The whole picture at half the scale: in a form that is so small, else with much grey around it."""
+        whole = self._backend.input_for(picture.width, picture.height)
+        halves = [each for each in self._backend.windows_for(whole) if each.width == whole.width * SHARE]
+        return _Piece(picture, halves[0]) if halves else _Piece(picture, whole, SHARE)
+
+    def _inferred(self, pieces: Sequence[_Piece]) -> list[list[Detection]]:
+        """What each piece shows under our labels, boxes 0..1 of the piece."""
+        seen: list[list[Detection]] = [[]] * len(pieces)
+        for spec, indices in self._batches([piece.spec for piece in pieces]):
             batch = self._buffer(spec)
-            places = [fit(inputs[index][0], spec, batch[slot]) for slot, index in enumerate(indices)]
+            given = [pieces[index] for index in indices]
+            places = [fit(each.picture, spec, batch[slot], share=each.share) for slot, each in enumerate(given)]
             answers = self._backend.infer(batch, len(indices), spec)
             for index, place, answer in zip(indices, places, answers, strict=True):
                 seen[index] = self._told(place, answer)

@@ -81,6 +81,19 @@ def _share(value: object) -> float:
 
 DEFAULT_CONFIDENCE = 0.25
 Label = Annotated[str, StringConstraints(pattern=r"^\S+$")]
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class SecondLook(Section):
+    """What is looked at again from further away (`detectors/second_look.py`).
+
+    `labels` are what it is about; one of them may be taken for another. Candidates count from `confidence` on, and from the
+    share `area` of the picture on.
+    """
+
+    labels: Annotated[tuple[Label, ...], Field(min_length=1)]
+    confidence: Share = 0.05
+    area: Share = 0.1
 
 
 class DetectorFile(Section):
@@ -96,6 +109,7 @@ class DetectorFile(Section):
     reaffirm_for: Duration = timedelta(seconds=10)
     gate: bool = True
     windows: bool = True
+    second_look: SecondLook | None = None
     options: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -135,9 +149,19 @@ class DetectorSettings:
     gate: bool
     options: Any
     windows: bool = True
+    second_look: SecondLook | None = None
+
+    def candidates(self) -> Confidence:
+        """From which confidence on a detection is looked at at all: lower than it counts where a second look may raise it."""
+        second = self.second_look
+        if second is None:
+            return self.confidence
+        lowered = {label: min(second.confidence, self.confidence.of(label)) for label in second.labels}
+        return Confidence(self.confidence.default, {**self.confidence.by_label, **lowered})
 
     def for_backend(self) -> BackendSettings:
-        floor = min(self.confidence.of(label) for label in self.labels.values())
+        candidates = self.candidates()
+        floor = min((candidates.of(label) for label in self.labels.values()), default=candidates.default)
         return BackendSettings(self.model, self.size, self.device, floor, self.options)
 
 
@@ -272,6 +296,7 @@ class _Checker:
             reaffirm_for=written.reaffirm_for,
             gate=written.gate,
             windows=written.windows,
+            second_look=written.second_look,
             options=options,
         )
 
@@ -288,13 +313,13 @@ class _Checker:
         for name in labels:
             if classes is not None and name not in classes:
                 self._fault(f"labels.{name}", f"{name!r} is not a class of {model.name}.", did_you_mean(name, classes))
-        for label in self._written.confidence.by_label:
+        second = self._written.second_look
+        asked = {f"confidence.{label}": label for label in self._written.confidence.by_label}
+        asked |= {f"second_look.labels.{at}": label for at, label in enumerate(second.labels if second else ())}
+        for key, label in asked.items():
             if label not in labels.values():
-                self._fault(
-                    f"confidence.{label}",
-                    f"{label!r} is not a label of this detector.",
-                    did_you_mean(label, set(labels.values())),
-                )
+                known = did_you_mean(label, set(labels.values()))
+                self._fault(key, f"{label!r} is not a label of this detector.", known)
         return labels
 
     def _fault(self, key: str, message: str, remedy: str = "") -> None:

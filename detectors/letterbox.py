@@ -51,9 +51,9 @@ class Letterbox:
 
 
 @lru_cache(maxsize=256)
-def letterbox(width: int, height: int, spec: InputSpec) -> Letterbox:
-    """Where a picture of that size goes."""
-    scale = min(spec.width / width, spec.height / height)
+def letterbox(width: int, height: int, spec: InputSpec, share: float = 1.0) -> Letterbox:
+    """Where a picture of that size goes: as large as fits, or that share of it, as if seen from further away."""
+    scale = min(spec.width / width, spec.height / height) * share
     inner_width = min(spec.width, max(2, 2 * round(width * scale / 2)))
     inner_height = min(spec.height, max(2, 2 * round(height * scale / 2)))
     left = (spec.width - inner_width) // 4 * 2
@@ -66,13 +66,15 @@ def input_shape(spec: InputSpec) -> tuple[int, ...]:
     return (spec.height, spec.width, 3) if spec.format == "rgb24" else (spec.height * 3 // 2, spec.width)
 
 
-def fit(picture: Picture, spec: InputSpec, out: Plane) -> Letterbox:
+def fit(picture: Picture, spec: InputSpec, out: Plane, *, share: float = 1.0) -> Letterbox:
     """Write the picture into `out`, one input of `input_shape`, overwriting all of it, and say where it went.
+
+    `share` is how much of the width or height that it could have it gets.
 
     Raises Unreadable when the planes do not belong together.
     """
     _check(picture)
-    place = letterbox(picture.width, picture.height, spec)
+    place = letterbox(picture.width, picture.height, spec, share)
     if spec.format == "rgb24":
         planar = np.empty((spec.height * 3 // 2, spec.width), np.uint8)
         _fit_i420(picture, place, planar)

@@ -20,7 +20,6 @@ from citybrain.evaluation.matching import Points
 from detectors.batching import Detector
 from detectors.config import (
     DEFAULT_CONFIDENCE,
-    BackendSettings,
     Confidence,
     DetectorSettings,
     backend_file,
@@ -101,8 +100,7 @@ def open_subject(named: Named, judged: Collection[str], *, grouped: Iterable[str
     Raises ModelUnusable when it cannot be, UsageError when it tells nothing of what is judged.
     """
     settings = replace(named.settings, confidence=Confidence(LEAST, {}))
-    asked = BackendSettings(settings.model, settings.size, settings.device, LEAST, settings.options)
-    backend = backend_file(settings.backend).build(asked)
+    backend = backend_file(settings.backend).build(settings.for_backend())
     labels = dict(settings.labels) or alike(backend.classes, {*judged, *grouped})
     known = list(dict.fromkeys(labels.values()))
     if not set(known) & set(judged):

@@ -44,6 +44,8 @@ class Measured:
     points: Points
     pictures: Sequence[Labelled]
     found: Sequence[tuple[Detection, ...]]
+    second_looks: int = 0
+    """Pictures that were looked at again from further away."""
 
     @cached_property
     def counted(self) -> list[tuple[Detection, ...]]:

@@ -62,6 +62,8 @@ def _about(report: Report) -> Iterable[str]:
         f"{source} {count}" for source, count in report.sources.items()
     )
     yield f"Counts from: {_points(one)}. In brackets 95 % intervals."
+    if one.second_looks:
+        yield f"Looked at again from further away: {one.second_looks} of {things}."
     if report.not_told:
         yield f"Labelled, but not told by this detector: {', '.join(report.not_told)}."
 
@@ -195,6 +197,7 @@ def _detector(measured: Measured) -> Mapping[str, Any]:
         "revision": measured.revision,
         "labels": list(measured.labels),
         "counts_from": {label: measured.points.of(label) for label in measured.labels},
+        "second_looks": measured.second_looks,
     }
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from bench import peer_ultralytics
 from bench.decode import keyframes_of
-from bench.detect import detector_of
 from bench.windows import holds, row, summed
+from citybrain import assembly
+from citybrain.demo.city import CONFIG
+from detectors.batching import open_detector
 from tests.unit.ingest.clips import make_clip
 
 
 def test_every_look_is_counted_once(tmp_path):
     clip = make_clip(tmp_path / "street.mp4", seconds=2, group=5, width=640, height=384)
-    told = row(detector_of(peer_ultralytics.shipped()), *keyframes_of(clip), rounds=1)
+    with open_detector(assembly.load(CONFIG).detectors["city"], looks=()) as detector:
+        told = row(detector, *keyframes_of(clip), rounds=1)
     assert told["looks"] == 4
     assert told["unchanged"] + told["in_windows"] + told["whole"] == 1
     assert min(told["ms_windows"], told["ms_gate_only"], told["ms_every_look"]) > 0

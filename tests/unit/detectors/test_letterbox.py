@@ -38,6 +38,11 @@ def test_a_tall_picture_gets_bars_at_the_sides():
     assert place.top == 0
 
 
+def test_from_further_away_it_is_smaller_and_in_the_middle():
+    place = letterbox(1920, 1080, WIDE, 0.5)
+    assert (place.left, place.top, place.width, place.height) == (160, 102, 320, 180)
+
+
 sides = st.integers(2, 4000)
 edges = st.floats(0, 1)
 

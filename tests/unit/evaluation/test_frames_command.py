@@ -89,6 +89,18 @@ def test_every_figure_of_a_painted_street_is_as_painted(folder: Path, capsys: py
     assert report["detector"]["counts_from"]["fire"] == 0.25
 
 
+def test_how_many_pictures_were_looked_at_again_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    again = "backend: scripted\nsecond_look: {labels: [fire], area: 0.03}\n"
+    (folder / "detectors/twice.yaml").write_text(again, encoding="utf-8")
+    assert evaluate(folder, detector="twice") == 0
+    assert "Looked at again from further away: 1 of 4 pictures." in capsys.readouterr().out
+    assert evaluate(folder, "--json", detector="twice") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["detector"]["second_looks"] == 1
+    assert figure(report, "fire")["picture_recall"]["value"] == 1
+    assert told(folder, capsys)["detector"]["second_looks"] == 0
+
+
 def test_where_nothing_is_judged_a_lamp_is_no_false_fire(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with (folder / "boxes.csv").open("a", encoding="utf-8") as table:
         table.write("yard/lamp.jpg,ignore,0.5,0,0.8,0.3\n")
