@@ -293,4 +293,5 @@ def serving(app, *, port: int = 0, send_buffer: int | None = None) -> Iterator[s
             yield address
         finally:
             server.should_exit = True
-            thread.join(timeout=20)
+            thread.join(timeout=60)
+            assert not thread.is_alive(), "the server does not stop"

@@ -10,6 +10,8 @@ from citybrain import assembly
 from citybrain.demo.city import CONFIG, DemoCity
 from citybrain.domain.case import STAMPS
 
+pytestmark = pytest.mark.timeout(600)  # the first of them encodes the clips: minutes where much else runs
+
 KERB = {"kerb-a", "kerb-b"}
 PATIENCE_S = 150  # a car parks at second 17, half a minute must pass, and a killed role needs some seconds to be back
 
@@ -24,14 +26,12 @@ def configuration():
     return assembly.load(CONFIG)
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize("camera", ["kerb-a", "flood", "fire", "stalls", "junction"])
 def test_a_clip_gives_the_cases_its_story_tells(camera, configuration):
     told = stories.row(configuration, camera)
     assert told["right"], told
 
 
-@pytest.mark.timeout(420)
 def test_cases_reach_the_desk_with_picture_box_place_and_latency_whatever_role_dies():
     with running() as city:
         for role in ("worker", "ingest", "pipeline", "api", "desk"):

@@ -22,6 +22,7 @@ from events_api.store.key_file import FileKeys
 from tests.services.api_city import City, case
 from tests.services.stream_readers import EventStreamReader
 from tests.unit.tools.checkout import ROOT
+from tests.waiting import until
 
 REPLICAS = ("127.0.0.2", "127.0.0.3")
 
@@ -151,6 +152,7 @@ def test_a_replica_that_goes_costs_no_question_and_the_rest_is_told_by_the_other
         first.enter_context(replica(one.app(), REPLICAS[0], port))
         with replica(two.app(), REPLICAS[1], port):
             door = doors(port).opened(replicas=2)
+            until(lambda: all(each.store.case(case(3).id) for each in cities))  # each has a view of its own
             for _ in range(20):
                 assert len(door.http.get("/v1/cases").raise_for_status().json()["items"]) == 3
             reader = EventStreamReader(f"http://127.0.0.1:{door.port}", "?after=0")
