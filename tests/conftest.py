@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import os
 import shutil
 import sys
@@ -48,6 +49,17 @@ def _stay_on_this_machine(event: str, arguments: tuple[object, ...]) -> None:
 
 
 sys.addaudithook(_stay_on_this_machine)
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """A command that a test runs in this process sets up logging for itself, to a stream that ends with the test."""
+    root = logging.getLogger()
+    handlers, level = tuple(root.handlers), root.level
+    yield
+    for each in set(root.handlers).difference(handlers):
+        root.removeHandler(each)
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")

@@ -214,6 +214,7 @@ async def test_a_killed_worker_costs_the_frames_it_held_and_no_connection(simula
         assert city.pool.figures()["restarts"] == 3
 
 
+@pytest.mark.timeout(300)
 async def test_workers_killed_once_a_second_cost_no_connection_and_only_the_looks_in_their_hands(simulator):
     names = [f"{clip}-{number}" for clip in ("street", "yard", "lane") for number in range(4)]
     cameras = [
@@ -223,11 +224,9 @@ async def test_workers_killed_once_a_second_cost_no_connection_and_only_the_look
         await city.until(lambda: all(city.is_in(name, "live") for name in names))
         before = {name: city.looks(name) for name in names}
         passed_over = sum(city.hot.state(name)["overtaken"] for name in names)
-        kills = 0
-        for _ in range(15):
-            for pid in city.pool.pids[kills % 2 :][:1]:
-                os.kill(pid, signal.SIGKILL)
-                kills += 1
+        for kills in range(1, 16):
+            await city.until(lambda: not city.pool.away)  # a machine may be too busy to start one within the second
+            os.kill(city.pool.pids[kills % 2], signal.SIGKILL)
             await asyncio.sleep(1)
         await city.until(partial(further, city, before))
         states = [city.hot.state(name) for name in names]
@@ -241,7 +240,7 @@ async def test_workers_killed_once_a_second_cost_no_connection_and_only_the_look
     assert sum(each["strikes"] for each in states) == 0
     assert lost <= kills * 2  # what a worker has in its hands: max_batch
     assert passed_over <= looked / 5  # while one is away the other looks in its place: else it would be half
-    assert figures["restarts"] >= 10
+    assert figures["restarts"] >= kills - 1
 
 
 async def test_a_camera_whose_pictures_crash_the_decoder_rests_and_the_others_go_on(simulator):
