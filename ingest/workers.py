@@ -183,8 +183,7 @@ class WorkerPool:
             worker.pid, worker.ready = None, False
             self.wake(worker.index)
             if process.returncode is None:
-                with suppress(ProcessLookupError):
-                    process.kill()
+                _kill(process)
                 await process.wait()
 
     async def _converse(
@@ -288,8 +287,10 @@ async def _receive(reader: asyncio.StreamReader) -> bytes:
 
 
 def _kill(process: asyncio.subprocess.Process) -> None:
-    with suppress(ProcessLookupError):
-        process.kill()
+    # Not `process.kill()`: it asks first whether the process lives, and so takes the exit status from who waits for it.
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
 
 
 def _ending(code: int) -> str:
