@@ -217,8 +217,8 @@ class KafkaBus:
             log.error("%s: %s", self._address, why)
 
     async def _stop(self) -> None:
-        until = self._clock.monotonic() + _FAREWELL_S
-        while self._waiting and not self._away and self._clock.monotonic() < until:  # noqa: ASYNC110  # the pump has its turn
+        until = time.monotonic() + _FAREWELL_S
+        while self._waiting and not self._away and time.monotonic() < until:  # noqa: ASYNC110  # the pump has its turn
             await asyncio.sleep(0.01)
         self._away = "it is closed"
         self._chores.cancel()
@@ -314,7 +314,7 @@ class KafkaBus:
 
     async def _moved(self, seconds: float) -> bool:
         """Whether a topic that is followed has another end than when it was last waited for."""
-        until = self._clock.monotonic() + seconds
+        until = time.monotonic() + seconds
         while True:
             async with self._reading:
                 partitions = [await self._partition(topic) for topic in _FOLLOWED]
@@ -323,7 +323,7 @@ class KafkaBus:
             if ends != self._ends:
                 self._ends = ends
                 return True
-            left = until - self._clock.monotonic()
+            left = until - time.monotonic()
             if left <= 0:
                 return False
             await asyncio.sleep(min(_LOOK_S, left))
