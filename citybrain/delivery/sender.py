@@ -217,9 +217,14 @@ class Sender:
         return min([*times, due_at] if due_at is not None else times, default=None)
 
     async def _attempt(self, queued: Queued) -> None:
+        notifier = self._notifiers.get(queued.endpoint)
         try:
-            outcome = await self._hand_over(queued)
-            if not isinstance(outcome, Withdrawn):
+            outcome = await self._hand_over(queued, notifier)
+            if isinstance(outcome, Transient) and self._notifiers.get(queued.endpoint, notifier) is not notifier:
+                # It goes elsewhere by now: what was met there says nothing of here, and makes nobody wait.
+                self._outbox.retry(queued, at_next=self._clock.now(), reason=str(outcome))
+                self._counts["failed"] += 1
+            elif not isinstance(outcome, Withdrawn):
                 self._record(queued, outcome)
         except Exception:  # noqa: BLE001  # the worker's outer loop: what is not recorded stays waiting, to be posted again
             self._pause(f"the outcome of {queued.id} could not be recorded")
@@ -228,8 +233,9 @@ class Sender:
             self._mark = None
             self._woken.set()
 
-    async def _hand_over(self, queued: Queued) -> Acknowledgement | Transient | Permanent | Withdrawn:
-        notifier = self._notifiers.get(queued.endpoint)
+    async def _hand_over(
+        self, queued: Queued, notifier: Notifier | None
+    ) -> Acknowledgement | Transient | Permanent | Withdrawn:
         if notifier is None:
             return Withdrawn("nobody posts to this endpoint any more")
         self._counts["attempts"] += 1
