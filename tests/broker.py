@@ -17,6 +17,8 @@ import time
 from itertools import count
 from pathlib import Path
 
+from tests.ports import free_port
+
 
 class Broker:
     """One running Tansu on a port of its own."""
@@ -104,7 +106,8 @@ class KeepingBroker:
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(500):
+    last = time.monotonic() + 60
+    while time.monotonic() < last and process.poll() is None:
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()
         except OSError:
@@ -113,9 +116,3 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
             return
     process.kill()
     raise AssertionError("the broker does not listen")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -72,9 +72,11 @@ class ObjectStorage:
     """One bucket in it, made at the first start."""
 
     def __init__(self, folder: Path) -> None:
+        from tests.ports import free_port  # not at the top: the server itself is started without the tests' path
+
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = _free_port()
+        self.port = free_port()
 
     @property
     def endpoint(self) -> str:
@@ -125,12 +127,6 @@ class ObjectStorage:
             self._process.kill()
             self._process.wait()
             self._process = None
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _serve(folder: Path, port: int) -> None:

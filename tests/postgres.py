@@ -6,14 +6,18 @@ import importlib.util
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
+import time
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
+
+from tests.ports import free_port
+from tests.waiting import until
 
 USER, PASSWORD = "citybrain", "pass word/+1"
 _NOBODY = 65534  # PostgreSQL refuses to run as root
@@ -48,9 +52,7 @@ class Postgres:
             self._as |= {"user": _NOBODY, "group": _NOBODY, "extra_groups": []}
             os.chown(self._folder, _NOBODY, _NOBODY)
         self._programs = self._runnable(programs)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         password = self._folder / "password"
         password.write_text(PASSWORD)
         password.chmod(0o644)
@@ -82,6 +84,7 @@ class Postgres:
                 psycopg.connect(self.url(), connect_timeout=5).close()
             except psycopg.OperationalError:
                 assert process.poll() is None, (self._folder / "log").read_text()
+                time.sleep(0.02)
             else:
                 return
 
@@ -91,7 +94,12 @@ class Postgres:
 
     def kill(self) -> None:
         """As a crash does; what it leaves is recovered when it is started again."""
-        self._end(signal.SIGKILL)
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)  # from now on it starts nothing
+            children = psutil.Process(self._process.pid).children()
+            self._end(signal.SIGKILL)
+            # They notice it a moment later; until then they answer, and hold the memory without which none is started again.
+            until(lambda: all(_has_ended(each) for each in children))
 
     def close(self) -> None:
         self._end(signal.SIGQUIT)
@@ -117,3 +125,10 @@ class Postgres:
             shutil.copytree(programs.parent, copy, symlinks=True)
             return copy / programs.name
         return programs
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

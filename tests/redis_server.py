@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from tests.ports import free_port
+
 PASSWORD = "s3cret"
 
 
@@ -29,9 +31,7 @@ class RedisServer:
         self._folder, self._tls = folder, tls
         if tls:
             self.certificate = _own_certificate(folder)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -50,8 +50,8 @@ class RedisServer:
         self._process = subprocess.Popen(
             ["redis-server", *options], stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
         )
-        until = time.monotonic() + 10
-        while time.monotonic() < until:
+        until = time.monotonic() + 60
+        while time.monotonic() < until and self._process.poll() is None:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1) as asked:
                 if self._tls:
                     return
@@ -59,7 +59,7 @@ class RedisServer:
                 if asked.recv(64):
                     return
             time.sleep(0.02)
-        raise TimeoutError(f"redis-server did not answer on port {self.port} within 10 s")
+        raise TimeoutError(f"redis-server did not answer on port {self.port} within 60 s")
 
     def freeze(self) -> None:
         """It takes connections, for the kernel does, and says nothing."""

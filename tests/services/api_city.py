@@ -29,6 +29,7 @@ from events_api.app import create_app
 from events_api.audit import AuditTrail
 from events_api.personal import Reporters
 from events_api.ports import CaseStore, DeadLetter, SceneInfo
+from events_api.routes import cases as cases_routes
 from events_api.security import Keys
 from events_api.server import Server
 from events_api.store.choice import open_cases, open_keys
@@ -246,15 +247,20 @@ class City:
 
     @contextlib.contextmanager
     def obeying(self) -> Iterator[None]:
-        """Answer every possible action with its event, as the pipeline does, until the block ends."""
+        """Answer every possible action with its event, as the pipeline does, until the block ends.
+
+        Whoever acts waits for the effect as long as it takes: a machine may be too busy for the three seconds of a person.
+        """
         self._stop.clear()
         thread = threading.Thread(target=self._obey, name="obeying")
+        before, cases_routes.EFFECT_WITHIN = cases_routes.EFFECT_WITHIN, timedelta(minutes=1)
         thread.start()
         try:
             yield
         finally:
             self._stop.set()
             thread.join()
+            cases_routes.EFFECT_WITHIN = before
 
     def _obey(self) -> None:
         done: set[str] = set()
@@ -289,7 +295,7 @@ def serving(app, *, port: int = 0, send_buffer: int | None = None) -> Iterator[s
         address = f"http://127.0.0.1:{bound.getsockname()[1]}"
         try:
             with httpx.Client(transport=httpx.HTTPTransport(retries=20)) as client:
-                client.get(f"{address}/healthz", timeout=10).raise_for_status()
+                client.get(f"{address}/healthz", timeout=60).raise_for_status()
             yield address
         finally:
             server.should_exit = True

@@ -122,7 +122,7 @@ class KafkaCity:
         everybodys = done["partitions"] == 2 * PARTITIONS + 1  # else somebody's last word counts one twice, or not yet
         return everybodys and all(done[f"done.{topic}"] == end for topic, end in ends.items())
 
-    def until(self, claim: Callable[[], bool], seconds: float = 120) -> None:
+    def until(self, claim: Callable[[], bool], seconds: float = 180) -> None:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if claim():

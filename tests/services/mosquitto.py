@@ -6,10 +6,13 @@ import os
 import shutil
 import socket
 import subprocess
+import time
 from pathlib import Path
 
 from paho.mqtt import publish
 from paho.mqtt.enums import MQTTProtocolVersion
+
+from tests.ports import free_port
 
 PROGRAM = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 USER, PASSWORD = "citybrain", "pass word/+1"
@@ -20,9 +23,7 @@ class Mosquitto:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         passwords = folder / "passwords"
         subprocess.run(
             ["mosquitto_passwd", "-b", "-c", str(passwords), USER, PASSWORD], check=True, capture_output=True
@@ -47,6 +48,7 @@ class Mosquitto:
                 socket.create_connection(("127.0.0.1", self.port), timeout=5).close()
             except ConnectionRefusedError:
                 assert self._process.poll() is None
+                time.sleep(0.01)
             else:
                 return
 
@@ -54,7 +56,7 @@ class Mosquitto:
         """Politely: it writes down what it keeps for those who are away."""
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(timeout=10)
+            self._process.wait(timeout=60)
             self._process = None
 
     def tell(self, topic: str, payload: str | bytes, *, retain: bool = False) -> None:

@@ -45,14 +45,14 @@ class Receiver:
         """What was taken, each id once, in the order of its first coming."""
         return list(dict.fromkeys(each.id for each in self.taken()))
 
-    def wait_for(self, count: int, *, within_s: float = 30) -> list[str]:
+    def wait_for(self, count: int, *, within_s: float = 60) -> list[str]:
         until = time.monotonic() + within_s
         while len(self.ids()) < count:
             assert time.monotonic() < until, f"expected {count} events, got {len(self.ids())}"
             time.sleep(0.01)
         return self.ids()
 
-    def wait_for_tries(self, count: int, *, within_s: float = 30) -> None:
+    def wait_for_tries(self, count: int, *, within_s: float = 60) -> None:
         until = time.monotonic() + within_s
         while len(self.told) < count:
             assert time.monotonic() < until, f"expected {count} tries, got {len(self.told)}"

@@ -169,7 +169,7 @@ class SharingCity:
         seqs = sorted(each.seq for each in looks)
         return same and seqs == list(range(seqs[0], seqs[0] + len(seqs)))
 
-    async def until(self, claim: Callable[[], bool], *, seconds: float = 60) -> None:
+    async def until(self, claim: Callable[[], bool], *, seconds: float = 120) -> None:
         try:
             async with asyncio.timeout(seconds):
                 while not claim():  # noqa: ASYNC110  # the processes are others

@@ -28,10 +28,14 @@ class _Connection:
         self.socket = socket.socket()
         if receive_buffer is not None:  # before connecting: it bounds the window that is offered
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self.socket.settimeout(20)
-        self.socket.connect((where.hostname or "", where.port or 0))
+        self.socket.settimeout(60)
         lines = [f"GET {target} HTTP/1.1", *(f"{k}: {v}" for k, v in ({"Host": where.netloc} | headers).items())]
-        self.socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+        try:
+            self.socket.connect((where.hostname or "", where.port or 0))
+            self.socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+        except OSError:
+            self.socket.close()
+            raise
         self.raw = bytearray()
 
     def bytes(self, at_least: int) -> bool:

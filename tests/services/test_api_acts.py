@@ -11,19 +11,17 @@ from citybrain.clock import SystemClock, iso
 from citybrain.domain.case import CaseState
 from tests.services.api_city import City, case, serving
 from tests.services.wall_page import drawn
+from tests.waiting import until
 
 
 @pytest.fixture
 def http(city):
-    with serving(city.app()) as url, httpx.Client(base_url=url, timeout=10) as client:
+    with serving(city.app()) as url, httpx.Client(base_url=url, timeout=60) as client:
         yield client
 
 
 def seen(http: httpx.Client, id: str) -> None:
-    for _ in range(100):
-        if http.get(f"/v1/cases/{id}").status_code == 200:
-            return
-    raise AssertionError(id)
+    until(lambda: http.get(f"/v1/cases/{id}").status_code == 200)
 
 
 def act(http: httpx.Client, n: int, **said) -> httpx.Response:
@@ -69,12 +67,12 @@ def test_what_is_closed_takes_no_other_case_in_and_what_was_not_done_cannot_be_u
 def test_unit_time_other_case_and_pictures_reach_the_pipeline(city: City, http):
     city.file(case(1), case(2, camera="gd-0002"))
     seen(http, case(2).id)
-    until = datetime(2099, 1, 1, tzinfo=UTC)
+    later = datetime(2099, 1, 1, tzinfo=UTC)
     ref = city.evidence.put("field", SystemClock().now().replace(microsecond=0), drawn())
     with city.obeying():
         for said in (
             {"action": "assign", "unit": "drainage"},
-            {"action": "extend", "until": iso(until), "reason": "roadworks"},
+            {"action": "extend", "until": iso(later), "reason": "roadworks"},
             {"action": "verify", "evidence": [ref]},
             {"action": "merge", "into": case(2).id},
         ):
@@ -82,7 +80,7 @@ def test_unit_time_other_case_and_pictures_reach_the_pipeline(city: City, http):
             assert answer.json()["applied"], answer.text
     assigned, extended, verified, merged = city.acts
     assert assigned.unit == "drainage"
-    assert (extended.until, extended.reason) == (until, "roadworks")
+    assert (extended.until, extended.reason) == (later, "roadworks")
     assert [(each.ref, each.camera, each.role) for each in verified.evidence] == [(ref, "field", "field")]
     assert (merged.into, merged.into_locality) == (case(2).id, case(2, camera="gd-0002").locality)
 

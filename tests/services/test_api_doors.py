@@ -247,9 +247,9 @@ def test_a_revoked_key_is_refused_at_once_with_its_sessions_and_streams(city, ke
 
 def test_a_first_key_closes_the_open_door(city):
     with serving(city.app()) as url:
-        assert httpx.get(f"{url}/v1/cases").status_code == 200
+        assert httpx.get(f"{url}/v1/cases", timeout=60).status_code == 200
         city.keys.add("first", Role.ENGINEER)
-        assert httpx.get(f"{url}/v1/cases").status_code == 401
+        assert httpx.get(f"{url}/v1/cases", timeout=60).status_code == 401
 
 
 @pytest.mark.parametrize(
@@ -266,7 +266,7 @@ def test_a_first_key_closes_the_open_door(city):
 def test_a_page_of_another_site_cannot_act(city, headers):
     city.file(case(1))
     with serving(city.app()) as url:
-        answer = httpx.post(f"{url}{ACT}", json={"action": "confirm"}, headers=headers)
+        answer = httpx.post(f"{url}{ACT}", json={"action": "confirm"}, headers=headers, timeout=60)
     assert (answer.status_code, answer.json()["type"]) == (403, "/docs#foreign-origin")
     assert city.commands() == []
 
@@ -276,9 +276,9 @@ def test_a_page_of_another_site_cannot_act(city, headers):
 )
 def test_a_name_that_is_not_ours_is_turned_away(city, host):
     with serving(city.app()) as url:
-        answer = httpx.get(f"{url}/v1/cases", headers={"host": host})
+        answer = httpx.get(f"{url}/v1/cases", headers={"host": host}, timeout=60)
         assert (answer.status_code, answer.json()["type"]) == (421, "/docs#unknown-host")
-        assert httpx.get(f"{url}/v1/cases", headers={"host": "localhost:9"}).status_code == 200
+        assert httpx.get(f"{url}/v1/cases", headers={"host": "localhost:9"}, timeout=60).status_code == 200
 
 
 def test_an_address_that_others_reach_needs_a_key_first(city):

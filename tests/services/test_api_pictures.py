@@ -25,6 +25,7 @@ from events_api.routes.camera_table import COLUMNS, CameraHistory
 from events_api.routes.map import MapCameras, MapCases
 from events_api.security import Role
 from tests.services.api_city import City, camera, case, event, serving
+from tests.waiting import until
 
 JPEG = b"\xff\xd8\xff\xe0" + b"picture" * 30 + b"\xff\xd9"
 
@@ -117,14 +118,12 @@ def test_one_asker_may_watch_a_few_cameras_and_all_of_them_not_too_many(city, ht
         monkeypatch.setattr(live_routes, "MOST_STREAMS", 1)
         assert http.get(path).status_code == 503
     monkeypatch.setattr(live_routes, "MOST_STREAMS", 64)
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:  # the stream's end is noticed within its next look
+
+    def has_a_place() -> bool:
         with http.stream("GET", path) as stream:
-            if stream.status_code == 200:
-                break
-        time.sleep(0.05)
-    else:
-        raise AssertionError("the place of a viewer who went stays taken")
+            return stream.status_code == 200
+
+    until(has_a_place)  # a stream's end is noticed within its next look
 
 
 def test_a_revoked_key_and_a_removed_camera_end_what_is_watched(city, monkeypatch):
@@ -150,7 +149,7 @@ def test_a_revoked_key_and_a_removed_camera_end_what_is_watched(city, monkeypatc
 
 
 def test_a_viewer_who_takes_nothing_is_let_go_and_no_one_else_waits(city, monkeypatch):
-    monkeypatch.setattr(live_routes, "STALLED_S", 0.3)
+    monkeypatch.setattr(live_routes, "STALLED_S", 2.0)  # who is awake may have to wait for a busy machine
     monkeypatch.setattr(live_routes, "LOOK_EVERY_S", 0.02)
     app = city.app()
     show(city, "gd-0001", more=bytes(200_000))
@@ -160,7 +159,7 @@ def test_a_viewer_who_takes_nothing_is_let_go_and_no_one_else_waits(city, monkey
             stuck.sendall(b"GET /v1/cameras/gd-0001/live HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")
             with http.stream("GET", "/v1/cameras/gd-0001/live") as awake:
                 arriving = awake.iter_raw()
-                deadline = time.monotonic() + 30
+                deadline = time.monotonic() + 60
                 n = 0
                 while len(app.state.live) != 1 or n < 20:
                     assert time.monotonic() < deadline, "the one who takes nothing is still there"
@@ -212,7 +211,7 @@ def test_a_camera_tells_the_states_it_went_through(city, http):
         return [(each["state"], each["reason"]["en"], each["since"][14:16]) for each in answer["items"]]
 
     def seen(expected: list[tuple[str, str, str]]) -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while history() != expected:
             assert time.monotonic() < deadline, history()
             time.sleep(0.02)
@@ -231,24 +230,19 @@ def test_a_camera_tells_the_states_it_went_through(city, http):
 
 
 def test_the_map_has_every_camera_and_every_open_case(city, http):
-    city.file(case(1), case(2, scene="fire_risk", location=None), case(3, state=CaseState.CLOSED))
+    logged = city.file(case(1), case(2, scene="fire_risk", location=None), case(3, state=CaseState.CLOSED))
     city.hot.put("camera/gd-0002", dumps({"state": "lost", "reason": "silent", "reason_zh": "无响应"}))
 
     def asked() -> MapCases:
         answer = http.get("/v1/map/cases")
         return MapCases.model_validate(answer.json())
 
-    deadline = time.monotonic() + 10
-    while len(asked().items) < 2:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(lambda: int(asked().as_of) == logged)
     found = asked()
     assert [each.id for each in found.items] == [case(1).id, case(2, scene="fire_risk").id]
     assert (found.items[1].location, found.items[0].severity, found.more) == (None, "normal", False)
-    city.tell(event(replace(case(1), state=CaseState.CLOSED, version=2), CaseEventType.CLOSED))
-    while int(asked().as_of) <= int(found.as_of):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    logged = city.tell(event(replace(case(1), state=CaseState.CLOSED, version=2), CaseEventType.CLOSED))
+    until(lambda: int(asked().as_of) == logged)
     assert [each.id for each in asked().items] == [case(2, scene="fire_risk").id]
     cameras = MapCameras.model_validate(http.get("/v1/map/cameras").json())
     assert [each.id for each in cameras.items] == ["gd-0001", "gd-0002", "gd-0003"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -27,12 +26,13 @@ from events_api.personal import Reporters
 from events_api.store.sql import SqlCases
 from events_api.subscriptions.shares import SqlShares
 from events_api.subscriptions.store import Subscriptions
+from tests.ports import free_port
 from tests.services.api_city import City, case, event, serving
 from tests.services.receiver import Receiver, receiving
 from tests.services.test_subscriptions import TERMS, versions
 from tests.waiting import until
 
-pytestmark = pytest.mark.timeout(240)  # each starts several processes
+pytestmark = pytest.mark.timeout(600)  # each starts several processes
 
 ROOT = Path(__file__).parents[2]
 
@@ -62,15 +62,14 @@ class Replicated:
     def command(self, *words: str, check: bool = True) -> str:
         command = [sys.executable, "-m", "citybrain", *words]
         done = subprocess.run(
-            command, cwd=self.data, env=self._environment, capture_output=True, text=True, timeout=60, check=False
+            command, cwd=self.data, env=self._environment, capture_output=True, text=True, timeout=120, check=False
         )
         assert (done.returncode == 0) is check, done.stderr
         return done.stdout + done.stderr
 
     @contextmanager
     def replica(self) -> Iterator[Replica]:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         words = ["--config", "configs", "--data", str(self.data), "--port", str(port), "--webhooks-to", "loopback"]
         with (self.data / "log").open("ab") as log:
             process = subprocess.Popen(
@@ -78,7 +77,7 @@ class Replicated:
             )
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as http:
             try:
-                end = time.monotonic() + 60
+                end = time.monotonic() + 120
                 while True:
                     with suppress(httpx.TransportError):
                         http.get("/healthz")
@@ -116,13 +115,13 @@ def test_who_is_let_in_by_one_is_let_in_by_all_and_all_of_it_is_one_trail(city):
         session = {"cookie": f"{COOKIE}={cookie}"}
         assert who(other, headers=session) == "wang"
         assert other.ask("DELETE", "/v1/session", headers=session).status_code == 200
-        until(lambda: who(one, headers=session) == 401, within_s=5)
+        until(lambda: who(one, headers=session) == 401)
         again = one.ask("POST", "/v1/session", json={"key": made_later}).cookies[COOKIE]
         one.http.cookies.clear()
         city.command("keys", "revoke", "wang")
         for each in (one, other):
-            until(lambda each=each: who(each, headers=bearing(made_later)) == 401, within_s=5)
-            until(lambda each=each: who(each, headers={"cookie": f"{COOKIE}={again}"}) == 401, within_s=5)
+            until(lambda each=each: who(each, headers=bearing(made_later)) == 401)
+            until(lambda each=each: who(each, headers={"cookie": f"{COOKIE}={again}"}) == 401)
 
         def act(replica: Replica, name: str) -> None:
             for n in range(25):
@@ -182,7 +181,7 @@ def test_each_subscriber_is_told_once_by_two_and_everything_by_whoever_is_left(c
         log_to(bus, stormy)
         everything = sorted([*(each.id for each in [*calm, *stormy]), hanging])
         for receiver in receivers:
-            assert sorted(receiver.wait_for(len(everything), within_s=30)) == everything
+            assert sorted(receiver.wait_for(len(everything), within_s=120)) == everything
             assert receiver.in_order()
         assert set(told_by(city).values()) == {told_by(city)[made[0]["id"]]}
         end = str(bus.end(CASE_EVENTS))
@@ -212,7 +211,7 @@ def test_replicas_that_are_killed_and_started_again_and_again_lose_nothing(city)
                 time.sleep(1.5 + chance.random() * 2)  # it has its part by then, and is in the middle of it
                 dying.kill()
         for receiver in receivers:
-            assert sorted(receiver.wait_for(len(told), within_s=60)) == sorted(each.id for each in told)
+            assert sorted(receiver.wait_for(len(told), within_s=240)) == sorted(each.id for each in told)
             assert receiver.in_order()
 
 

@@ -365,12 +365,14 @@ def test_logging_out_everywhere_ends_the_sessions_of_that_key_and_no_other(livin
     street = living()
 
     def session(role: Role) -> dict[str, str]:
-        answer = httpx.post(f"{street.url}/v1/session", json={"key": street.tokens[role]})
+        answer = httpx.post(f"{street.url}/v1/session", json={"key": street.tokens[role]}, timeout=60)
         return {"cookie": f"citybrain_session={answer.cookies['citybrain_session']}"}
 
     lost, mine, others = session(Role.OPERATOR), session(Role.OPERATOR), session(Role.VIEWER)
-    assert httpx.delete(f"{street.url}/v1/session?everywhere=1", headers=mine).status_code == 200
-    statuses = [httpx.get(f"{street.url}/v1/cases", headers=each).status_code for each in (lost, mine, others)]
+    assert httpx.delete(f"{street.url}/v1/session?everywhere=1", headers=mine, timeout=60).status_code == 200
+    statuses = [
+        httpx.get(f"{street.url}/v1/cases", headers=each, timeout=60).status_code for each in (lost, mine, others)
+    ]
     assert statuses == [401, 401, 200]
 
 

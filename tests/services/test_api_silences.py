@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from datetime import timedelta, timezone
 
@@ -24,6 +23,7 @@ from pipeline.runners.embedded import Embedded
 from tests.flows import street
 from tests.flows.test_silences import Desk
 from tests.services.api_city import City, case, event, serving
+from tests.waiting import until
 
 HOUR = timedelta(hours=1)
 CST = timezone(8 * HOUR)
@@ -167,7 +167,7 @@ def test_a_silence_of_the_configuration_is_shown_and_ended_there(city, app, http
     fair = Silence("routes-1", now - HOUR, now + HOUR, "wang", "a fair", scene="street_stall")
     app.state.parts.registry.adopt(city.cameras, (), silences=[fair])
     city.file(case(1, scene="street_stall", silenced="routes-1"))
-    wait(lambda: listed(http)[0]["held"] == 1)
+    until(lambda: listed(http)[0]["held"] == 1)
     (shown,) = listed(http)
     assert (shown["configured"], shown["author"], shown["holding"]) == (True, "wang", 1)
     problem(http.delete("/v1/silences/routes-1"), 409, "silence-configured")
@@ -180,7 +180,7 @@ def test_the_list_says_how_many_cases_each_silence_holds_back(city, http):
     told = replace(held[0], silenced=None, version=2)
     closed = replace(held[1], state=CaseState.CLOSED, version=2)
     city.tell(event(told, CaseEventType.STATUS), event(closed, CaseEventType.CLOSED))
-    wait(lambda: listed(http)[0]["held"] == 3 and listed(http)[0]["holding"] == 1)
+    until(lambda: listed(http)[0]["held"] == 3 and listed(http)[0]["holding"] == 1)
 
 
 def test_the_silences_outlive_the_view(city, http, tmp_path):
@@ -259,7 +259,7 @@ def test_areas_are_a_tree_that_counts_open_cases_by_light(city, app, http):
         case(5, grid_cell=None),
         case(6, grid_cell=CELL.code, state=CaseState.CLOSED),
     )
-    wait(lambda: len(http.get("/v1/cases").json()["items"]) == 6)
+    until(lambda: len(http.get("/v1/cases").json()["items"]) == 6)
     tree = http.get("/v1/areas").json()
     district, street, cell = tree["items"]
     assert [(each["code"], each["depth"], each["parent"]) for each in tree["items"]] == [
@@ -277,14 +277,6 @@ def test_areas_are_a_tree_that_counts_open_cases_by_light(city, app, http):
     assert cell["open"] == {"green": 1, "yellow": 0, "red": 1}
     assert tree["elsewhere"] == {"green": 1, "yellow": 0, "red": 0}
     assert len(http.get("/v1/cases", params={"grid_cell": STREET.code, "open": True}).json()["items"]) == 3
-
-
-def wait(until) -> None:
-    for _ in range(400):
-        if until():
-            return
-        time.sleep(0.02)
-    raise AssertionError("it never became so")
 
 
 def test_no_word_of_a_silence_is_lost_on_the_way(city, http):
@@ -315,7 +307,7 @@ def test_what_is_silenced_here_is_held_back_there_and_told_when_it_is_ended_here
             city.pipeline.publish(DETECTIONS, "gd-1", value)
         while pipeline.catch_up():
             pass
-        wait(lambda: listed(http)[0]["holding"] == 1)
+        until(lambda: listed(http)[0]["holding"] == 1)
         (case,) = http.get("/v1/cases", params={"silence": made["id"]}).json()["items"]
         assert (case["silenced"], case["state"], case["reason"]) == (made["id"], "filed", "silenced")
         assert pipeline.figures()["outbox"]["waiting"] == 0
@@ -323,7 +315,7 @@ def test_what_is_silenced_here_is_held_back_there_and_told_when_it_is_ended_here
         http.delete(f"/v1/silences/{made['id']}")
         while pipeline.catch_up():
             pass
-        wait(lambda: listed(http)[0]["holding"] == 0)
+        until(lambda: listed(http)[0]["holding"] == 0)
         case = http.get(f"/v1/cases/{case['id']}").json()
         assert (case["silenced"], case["reason"]) == (None, "silence over")
         assert case["stamps"]["released"] == iso(clock.now())

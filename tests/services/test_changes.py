@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import sqlite3
 import sys
 from collections.abc import Callable
@@ -17,6 +16,7 @@ import pytest
 
 from citybrain.demo.simulator import Simulator
 from citybrain.wire import DETECTIONS, read_detections
+from tests.ports import free_port
 from tests.unit.ingest.clips import make_clip
 
 PASSWORD = "planted-secret-4417"
@@ -50,10 +50,8 @@ class Running:
         self.env = self.config / "cameras/town.env"
         self.env.touch(mode=0o600)
         self.env.write_text(f"TOWN_PASSWORD={PASSWORD}\n")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", timeout=10)
+        self.port = free_port()
+        self.http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", timeout=30)
 
     def write(self, **cameras: str) -> None:
         """The cameras by id, each with the clip that it shows; '' removes one."""
@@ -71,7 +69,7 @@ class Running:
         answer = await self.http.get("/v1/cameras")
         return {each["id"]: each for each in answer.json()["items"]}
 
-    async def until(self, claim: Callable[[dict[str, dict[str, Any]]], bool], *, seconds: float = 60) -> None:
+    async def until(self, claim: Callable[[dict[str, dict[str, Any]]], bool], *, seconds: float = 120) -> None:
         found: Any = None
         try:
             async with asyncio.timeout(seconds):
@@ -122,16 +120,16 @@ async def city(tmp_path, monkeypatch):
         yield running
         await running.http.aclose()
         process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(process.wait(), 30) == 0
+        assert await asyncio.wait_for(process.wait(), 60) == 0
 
 
 def live(states: dict[str, dict[str, Any]], *ids: str) -> bool:
     return set(states) == set(ids) and all(each["state"] == "live" for each in states.values())
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 async def test_cameras_come_change_and_go_and_the_others_lose_no_look(city):
-    await city.until(lambda states: live(states, "a", "b", "c"), seconds=90)
+    await city.until(lambda states: live(states, "a", "b", "c"))
     city.write(d="yard")
     await city.until(lambda states: live(states, "a", "b", "c", "d"))
     viewers = city.simulator.viewers("lane")

@@ -16,11 +16,13 @@ import pytest
 
 from bench.running import wait_until
 from citybrain.supervisor import citybrain
-from tests.broker import free_port
 from tests.object_storage import CREDENTIALS, ObjectStorage
+from tests.ports import free_port
 from tests.unit.tools.checkout import ROOT
 from tests.unit.tools.compose import load
 from tests.unit.tools.test_city_compose import CITY, FILLED
+
+pytestmark = pytest.mark.timeout(400)  # each starts several processes, one after the other
 
 
 class Started:
@@ -51,7 +53,7 @@ class Started:
 
     def run(self, command: list[str]) -> str:
         done = subprocess.run(
-            command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=60, check=False
+            command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=120, check=False
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -89,20 +91,20 @@ def test_the_api_opens_and_prometheus_is_let_in_by_its_key_alone(started, tmp_pa
     with (tmp_path / "said").open("wb") as said:
         api = subprocess.Popen(command, cwd=ROOT, env=started.environment, stdout=said, stderr=said)
         try:
-            wait_until(lambda: answers(port, "/healthz") == 200, timeout_s=60, what="the API answers")
+            wait_until(lambda: answers(port, "/healthz") == 200, timeout_s=120, what="the API answers")
             assert answers(port, "/metrics") == 401
             assert answers(port, "/metrics", key=key) == 200
             assert answers(port, "/v1/audit", key=key) == 403
         finally:
             api.terminate()
-            api.wait(20)
+            api.wait(60)
 
 
 def answers(port: int, path: str, *, key: str | None = None) -> int:
     headers = {} if key is None else {"authorization": f"Bearer {key}"}
     request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as refused:
         with refused:

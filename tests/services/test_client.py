@@ -18,6 +18,7 @@ import pytest
 from citybrain.client import ApiAway, ApiProblem, Client
 from citybrain.domain.case import CaseAction, CaseEventType, CaseState
 from events_api.security import Role
+from tests.ports import free_port
 from tests.services.api_city import START, City, case, event, serving
 
 
@@ -79,10 +80,7 @@ def test_a_key_is_needed_where_there_are_keys(city):
 
 
 def test_a_server_that_is_away_or_busy_is_worth_asking_again():
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        port = bound.getsockname()[1]
-    with Client(f"http://127.0.0.1:{port}") as client, pytest.raises(ApiAway, match="ConnectError"):
+    with Client(f"http://127.0.0.1:{free_port()}") as client, pytest.raises(ApiAway, match="ConnectError"):
         client.stats()
     busy = httpx.MockTransport(lambda _: httpx.Response(429, headers={"retry-after": "7"}, json={"detail": "slowly"}))
     with Client("http://city", transport=busy) as client, pytest.raises(ApiAway) as slowly:

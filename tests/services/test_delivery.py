@@ -19,6 +19,7 @@ from citybrain.demo.desk_book import Step
 from citybrain.demo.desk_faults import Faults, Switch
 from citybrain.ports import Outgoing
 from pipeline.notifiers import webhook
+from tests.ports import free_port
 
 CLOCK = SystemClock()
 SECRET = signing.new_secret()
@@ -109,8 +110,8 @@ async def test_a_case_reaches_the_desk_and_gets_its_number(tmp_path):
 
 @pytest.mark.parametrize("mode", ["500", "drop", "slow", "hang"])
 async def test_a_desk_that_fails_for_a_while_gets_everything_once_it_is_well(tmp_path, mode):
-    async with desk_open(tmp_path) as desk, town_open(tmp_path, desk.url, timeout="80ms") as town:
-        desk.switch.faults = Faults(mode=mode, delay_s=0.5)
+    async with desk_open(tmp_path) as desk, town_open(tmp_path, desk.url, timeout="250ms") as town:
+        desk.switch.faults = Faults(mode=mode, delay_s=1)
         for case in "abc":
             town.tell(case, 1, 2)
         await true(lambda: town.sender.figures()["failed"] >= 4)
@@ -127,8 +128,9 @@ async def test_a_desk_that_fails_for_a_while_gets_everything_once_it_is_well(tmp
 
 
 async def test_a_desk_that_is_down_gets_everything_when_it_is_there(tmp_path):
-    async with desk_open(tmp_path) as first:
-        url, port = first.url, int(first.address.rsplit(":", 1)[1])
+    port = free_port()
+    async with desk_open(tmp_path, port=port) as first:
+        url = first.url
     async with town_open(tmp_path, url) as town:
         town.tell("a", 1, 2)
         town.tell("b", 1)
@@ -153,8 +155,8 @@ async def test_a_desk_that_handles_and_then_answers_500_hears_it_again_under_the
 
 async def test_under_random_faults_every_case_is_told_in_order_and_once_per_id(tmp_path):
     cases, versions = "abcdefgh", range(1, 6)
-    async with desk_open(tmp_path) as desk, town_open(tmp_path, desk.url, timeout="150ms") as town:
-        desk.switch.faults = Faults(mode="flaky", share=0.6, delay_s=0.3)
+    async with desk_open(tmp_path) as desk, town_open(tmp_path, desk.url, timeout="400ms") as town:
+        desk.switch.faults = Faults(mode="flaky", share=0.6, delay_s=0.8)
         for version in versions:
             for case in cases:
                 town.tell(case, version)
@@ -244,7 +246,7 @@ async def test_the_desk_calls_back_signed_until_it_is_heard(tmp_path):
 
 
 async def test_a_callback_survives_the_desks_restart(tmp_path):
-    platform = Platform(failures=0)
+    platform = Platform(failures=10_000)  # nothing is taken while the first desk lives, however long that is
     server = await asyncio.start_server(platform.serve, "127.0.0.1", 0)
     callback = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     options = {"callback": callback, "course": [Step("accepted", 300 * MS)]}
@@ -254,6 +256,7 @@ async def test_a_callback_survives_the_desks_restart(tmp_path):
             await town.all_delivered()
         with closing(sqlite3.connect(tmp_path / "desk.db")) as book:
             assert book.execute("SELECT state FROM outbox").fetchall() == [("waiting",)]
+        platform.failures, platform.told = 0, []
         async with desk_open(tmp_path, **options):
             await true(lambda: len(platform.told) == 1)
     assert platform.told[0][3]["status"] == "accepted"

@@ -19,18 +19,13 @@ from citybrain.bus.local import LocalBus
 from events_api.security import Role
 from events_api.server import Server
 from events_api.store.key_file import FileKeys
+from tests.ports import free_port
 from tests.services.api_city import City, case
 from tests.services.stream_readers import EventStreamReader
 from tests.unit.tools.checkout import ROOT
 from tests.waiting import until
 
 REPLICAS = ("127.0.0.2", "127.0.0.3")
-
-
-def free_port(address: str = "127.0.0.1") -> int:
-    with socket.socket() as free:
-        free.bind((address, 0))
-        return int(free.getsockname()[1])
 
 
 class Names(socketserver.BaseRequestHandler):
@@ -147,7 +142,7 @@ def doors(program) -> Iterator[Callable[[int], Door]]:
 def test_a_replica_that_goes_costs_no_question_and_the_rest_is_told_by_the_other(cities, doors) -> None:
     one, two = cities
     one.file(*(case(n) for n in range(1, 4)))
-    port = free_port(REPLICAS[0])
+    port = free_port()
     with ExitStack() as first:
         first.enter_context(replica(one.app(), REPLICAS[0], port))
         with replica(two.app(), REPLICAS[1], port):
@@ -175,7 +170,7 @@ def test_who_asks_is_known_behind_the_door_and_cannot_be_feigned(cities, doors, 
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", "127.0.0.1")
     one, _ = cities
     key = one.keys.add("li.na", Role.ENGINEER)
-    port = free_port(REPLICAS[0])
+    port = free_port()
     with replica(one.app(), REPLICAS[0], port):
         door = doors(port).opened(replicas=1)
         from_elsewhere = httpx.HTTPTransport(local_address="127.0.0.9")
@@ -201,7 +196,7 @@ def test_an_action_is_never_tried_twice(doors) -> None:
         def log_message(self, format: str, *arguments: object) -> None:
             pass
 
-    port = free_port(REPLICAS[0])
+    port = free_port()
     with ExitStack() as stack:
         for address in REPLICAS:
             server = stack.enter_context(ThreadingHTTPServer((address, port), Breaking))

@@ -5,9 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.timeout(600)  # a minute and more of inference where much else runs
 def test_the_bundled_fires_are_found_within_ten_seconds_and_the_parked_car_too(tmp_path):
     command = [sys.executable, "-m", "citybrain", "evaluate", "scenes", "--json", "--plots", str(tmp_path)]
     words = ["--only", "fire_model_house", "parking_street", "kerb_fire_night", "--workers", "2"]

@@ -42,6 +42,7 @@ def few(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.timeout(400)
 def test_the_shipped_model_is_measured_on_pictures_of_ours_in_both_precisions(few: Path) -> None:
     told = subprocess.run(
         [
@@ -52,7 +53,7 @@ def test_the_shipped_model_is_measured_on_pictures_of_ours_in_both_precisions(fe
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=380,
     )
     assert told.returncode == 0, told.stderr
     report = json.loads(told.stdout)
@@ -73,7 +74,7 @@ def test_our_own_set_says_what_must_hold_of_the_shipped_model() -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=110,
     )
     assert told.returncode == 2
     assert (

@@ -14,6 +14,7 @@ from events_api.routes import event_socket
 from events_api.security import Role
 from tests.services.api_city import City, case, event, posted, serving
 from tests.services.stream_readers import EventSocketReader, EventStreamReader
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -47,8 +48,9 @@ def test_events_come_with_their_cursors_and_resume_behind_any(city):
 
 
 def test_a_socket_without_a_cursor_begins_now(city):
-    city.file(*(case(n) for n in range(1, 5)))
-    with serving(city.app()) as url:
+    last, app = city.file(*(case(n) for n in range(1, 5))), city.app()
+    with serving(app) as url:
+        until(lambda: app.state.parts.feed.cursor == last)  # else what is being taken in would come after it
         reader = EventSocketReader(url)
         while not reader.messages():
             reader.bytes(len(reader.raw) + 1)

@@ -17,9 +17,11 @@ from selenium.webdriver.support.wait import WebDriverWait
 from citybrain.clock import SystemClock
 from citybrain.domain.case import CaseAction, CaseState
 from events_api.security import Role
+from tests.ports import free_port
 from tests.services.api_city import case, event, serving
 from tests.services.test_wall_access import faults
 from tests.services.wall_page import Wall, drawn, fresh
+from tests.waiting import until
 
 UNIT = "traffic police"
 PAGE = "/wall/field.html"
@@ -75,7 +77,7 @@ class Field(Wall):
 
     def sent(self, city, count: int) -> None:
         """So many actions have arrived, and the page says nothing any more of what is not sent."""
-        WebDriverWait(self.browser, 20, poll_frequency=0.05).until(lambda _: len(city.acts) >= count, self.text("body"))
+        WebDriverWait(self.browser, 60, poll_frequency=0.05).until(lambda _: len(city.acts) >= count, self.text("body"))
         self.until("!document.querySelector('[data-pending]') && document.querySelector('#network').hidden")
 
     def cut(self) -> None:
@@ -186,8 +188,8 @@ def test_what_is_pressed_without_a_connection_is_kept_over_a_reload_and_sent_onc
 
 def test_the_page_itself_opens_without_a_server_and_goes_on_when_it_is_back(city, browser):
     city.file(fresh(city, 1, state=CaseState.DISPATCHED, unit=UNIT))
-    with serving(city.app()) as url:
-        port = int(url.rpartition(":")[2])
+    port = free_port()
+    with serving(city.app(), port=port) as url:
         pages = on_a_phone(browser, url)
         page = next(pages)
         page.come(f"?case={case(1).id}")
@@ -215,7 +217,8 @@ def test_what_the_server_refuses_is_said_with_what_the_case_is_now_and_nothing_i
     phone.until("document.querySelector('#ask[open] button[type=submit]')")
     phone.click("#ask button[type=submit]")
     phone.until("document.querySelector('[data-pending]')")
-    city.tell(event(replace(told, state=CaseState.CLOSED, version=9)))
+    closed = city.tell(event(replace(told, state=CaseState.CLOSED, version=9)))
+    until(lambda: city.store.cursor() == closed)
     phone.connect()
     phone.until("document.querySelector('.pending.refused')")
     assert "it is closed now" in phone.text(".pending.refused")
@@ -292,7 +295,7 @@ def test_the_page_is_for_everyone(city, phone, photograph, theme):
     phone.act("return")
     phone.until("document.querySelector('#ask[open] [value=not_ours]')")
     assert faults(phone) == []
-    phone.press(Press.ESCAPE)
+    phone.escape()
     phone.cut()
     phone.act("handle")
     phone.until("document.querySelector('[data-pending]') && !document.querySelector('#network').hidden")

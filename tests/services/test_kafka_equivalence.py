@@ -35,7 +35,7 @@ from tests.flows.eventful import Log, eventful, told
 from tests.flows.street import START, A, B, C, Street, Thing
 from tests.services.kafka_city import TOWN, KafkaCity, day_of, differing
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(800)
 
 STREETS = [
     Street([Thing(A, 10, 200), Thing(B, 30, 300, who=2)], [(100, 140, Usable.LOST)], camera="gd-1", seed=1),
@@ -118,7 +118,6 @@ def test_however_many_workers_share_it_kafka_tells_what_replay_tells(kafka, tmp_
             town.until(town.is_settled)
         assert differing(town.case_events(), EXPECTED) == {}
         assert town.figures()["set_aside.unreadable"] == 0, "a defect sets aside what it cannot apply"
-        busy = [name for name in map(str, range(workers)) if "partitions [" in town.said(name)]
-        assert len(busy) == workers
+        town.until(lambda: all("partitions [" in town.said(name) for name in map(str, range(workers))))
     finally:
         town.close()

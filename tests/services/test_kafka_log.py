@@ -24,6 +24,7 @@ from citybrain.wire import DETECTIONS, read_detections, write_detections
 from events_api.drawing import DrawnZone
 from tests.flows.street import START, Street, Thing
 from tests.services.test_zones import CAMERAS, LEFT
+from tests.waiting import until
 
 PARKED = Box(0.15, 0.5, 0.3, 0.65)
 LOOKS = sorted(
@@ -68,6 +69,8 @@ def looked(city, clock, tmp_path):
         clock.advance(look.captured_at - clock.now())
         for bus in buses:
             bus.offer(DETECTIONS, look.camera, write_detections(look))
+    # A bus that is closed gives up after some seconds.
+    until(lambda: all(not bus.figures().get("waiting") for bus in buses))
     for bus in buses:
         bus.close()
     return tmp_path

@@ -146,7 +146,7 @@ def test_workers_that_come_and_go_politely_change_nothing(town):
     town.looks(VALUES[THIRD : 2 * THIRD])
     town.until(lambda: "partitions [" in town.said("1"))
     first.send_signal(signal.SIGTERM)
-    assert first.wait(timeout=30) == 0
+    assert first.wait(timeout=120) == 0
     town.looks(VALUES[2 * THIRD :])
     town.until(lambda: is_told(town))
     assert by_id(town.case_events()) == EXPECTED
@@ -238,7 +238,7 @@ def test_a_group_whose_offsets_are_at_the_logs_end_still_reads_what_the_state_ha
 def test_a_client_that_begins_past_the_state_ends_the_worker_before_anything_is_lost(town):
     worker = town.worker("0", fault="ahead")
     town.looks()
-    assert worker.wait(timeout=60) == 1
+    assert worker.wait(timeout=180) == 1
     assert "back to 0" in town.said("0")
     assert "ends: " in town.said("0")
     assert "expected offset 0, got" in town.said("0")
@@ -255,7 +255,7 @@ def test_a_client_that_slips_from_its_place_is_put_back_until_it_stays_there(tow
 def test_what_the_changelog_has_not_confirmed_is_neither_told_nor_acknowledged(town):
     worker = town.worker("0", fault="unsaid")
     town.looks()
-    assert worker.wait(timeout=60) == 1
+    assert worker.wait(timeout=180) == 1
     assert town.case_events() == []
     assert town.ends.now()["episodes"] == 0
     assert set(asyncio.run(commit_group(town.address, "read")).values()) <= {None, 0}
@@ -270,7 +270,7 @@ def test_what_the_changelog_has_not_confirmed_is_neither_told_nor_acknowledged(t
 def test_a_worker_that_cannot_go_on_ends_so_that_another_does(town, fault, word):
     worker = town.worker("0", fault=fault)
     town.looks()
-    assert worker.wait(timeout=60) == 1
+    assert worker.wait(timeout=180) == 1
     assert word in town.said("0")
     town.worker("1")
     town.until(lambda: is_told(town))

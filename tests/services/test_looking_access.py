@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from citybrain.domain.case import Light
@@ -21,7 +23,7 @@ PAGES = {
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_nothing_stands_in_anyones_way(city, browser, theme):
-    city.beat("ingest")
+    city.beat("ingest", at=city.clock.now() + timedelta(hours=1))  # or a slow browser would find it silent
     told = {
         "reason": "silent",
         "reason_zh": "无响应",

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import cv2
 import httpx
@@ -31,6 +32,7 @@ from pipeline.runners.embedded import Embedded
 from tests.flows.street import FIRE, Street, Thing, camera, city, scene
 from tests.services.api_city import City, serving
 from tests.unit.detectors.drawing import tiny_models
+from tests.waiting import until
 
 SCRIPTS = Path(__file__).parents[2] / "models" / "scripts"
 CLASSES = ["fire", "car", "stall"]
@@ -95,13 +97,12 @@ class Town:
 
     def cases(self, http: httpx.Client) -> dict[str, str]:
         """Case by camera, once both are filed."""
-        never, items = threading.Event(), []
-        for _ in range(200):
+
+        def both() -> list[dict[str, Any]] | None:
             items = http.get("/v1/cases").raise_for_status().json()["items"]
-            if len(items) == 2:
-                return {item["cameras"][0]: item["id"] for item in items}
-            never.wait(0.05)
-        raise AssertionError(f"expected two cases, got {items}")
+            return items if len(items) == 2 else None
+
+        return {item["cameras"][0]: item["id"] for item in until(both, within_s=60)}
 
     def mined(self, out: Path, *words: str) -> int:
         return run(

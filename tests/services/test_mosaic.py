@@ -29,7 +29,7 @@ def show(city, id: str, *, shade: int = 90, ago_s: float = 0) -> None:
 
 @pytest.fixture
 def streets(city):
-    city.beat("ingest")
+    city.beat("ingest", at=city.clock.now() + timedelta(hours=1))  # or a slow browser would find it silent
     for n, each in enumerate(city.cameras, start=1):
         city.cameras[n - 1] = replace(each, name=Text(f"第{n}路", f"Street {n}"))
         city.hot.put(f"camera/{each.id}", dumps({"state": "live", "patience_s": 2.0}))
@@ -58,7 +58,7 @@ def shade(page: Wall, id: str) -> int:
 
 
 def until_shade(page: Wall, id: str, wanted: int) -> None:
-    deadline = SystemClock().monotonic() + 15
+    deadline = SystemClock().monotonic() + 60
     while abs(shade(page, id) - wanted) > 3:
         assert SystemClock().monotonic() < deadline, (id, shade(page, id))
 
@@ -70,7 +70,8 @@ def test_the_chosen_cameras_show_their_newest_picture_and_how_old_it_is(streets,
     assert page.ask(f"[...{TILES}].map(each => each.dataset.camera)") == ["gd-0002", "gd-0001"]
     page.until("document.querySelector('[data-camera=gd-0002].old .age')?.innerText === '5 min'")
     page.until("document.querySelector('[data-camera=gd-0001] .said').innerText.includes('Street 1')")
-    assert page.ask("document.querySelector('[data-camera=gd-0001]').classList.contains('old')") is False
+    show(streets, "gd-0001")  # it may have taken long to open the page
+    page.until("!document.querySelector('[data-camera=gd-0001]').classList.contains('old')")
     until_shade(page, "gd-0001", 90)
     show(streets, "gd-0001", shade=200)
     until_shade(page, "gd-0001", 200)

@@ -26,12 +26,12 @@ from citybrain.evidence.signer import Signer
 from citybrain.evidence.spool import Spool
 from citybrain.evidence.stored_seals import StoredSeals
 from tests import waiting
-from tests.object_storage import CREDENTIALS
+from tests.object_storage import BUCKET, CREDENTIALS
 from tests.services.api_city import case, event
 
-until = partial(waiting.until, within_s=40)
+until = partial(waiting.until, within_s=60)
 
-SOON = timedelta(seconds=30)
+SOON = timedelta(seconds=60)
 
 
 @pytest.fixture
@@ -41,7 +41,14 @@ def storage(storage):
     with contextlib.suppress(ProcessLookupError, AssertionError):
         storage.thaw()
     storage.kill()
+    start(storage)
+
+
+def start(storage) -> None:
+    """And wait for its first answer: it takes connections before it answers anybody."""
     storage.start()
+    with contextlib.closing(storage.client()) as client:
+        client.head_bucket(Bucket=BUCKET)
 
 
 @pytest.fixture
@@ -118,7 +125,7 @@ def test_what_a_killed_process_left_is_sent_by_the_next(storage, url, tmp_path, 
     killed.kill()
     killed.wait()
     killed.stdout.close()
-    storage.start()
+    start(storage)
     elsewhere = machine("elsewhere")
     with pytest.raises(EvidenceAway, match="not come yet"):
         elsewhere.get(refs[0])
@@ -135,7 +142,8 @@ def test_what_there_is_no_room_for_is_refused_and_counted_and_what_waits_is_not_
     assert waiting_of(worker) == {"waiting": 10, "waiting_bytes": 10 * len(picture(10)), "refused": 1}
     storage.start()
     assert worker.settle(within=SOON)
-    assert [machine("elsewhere").get(ref) for ref in refs] == [picture(n) for n in range(10, 20)]
+    elsewhere = machine("elsewhere")
+    assert [elsewhere.get(ref) for ref in refs] == [picture(n) for n in range(10, 20)]
     until(lambda: waiting_of(worker)["waiting"] == 0)
     put(worker, 20)
 
@@ -186,6 +194,7 @@ def test_a_sweep_removes_the_minutes_that_are_over_and_looks_at_no_other(machine
     for minute in range(-3, 3):
         put(worker, *range(5), at=eight + timedelta(minutes=minute))
     assert worker.settle(within=SOON)
+    until(lambda: len(worker.bucket.keys("recent/")) == 6 * 5)  # it lists what it took when it comes to it
     assert worker.bucket.folders("recent/") == [f"2026112208{minute}" for minute in range(27, 33)]
     assert worker.sweep(before=eight + timedelta(milliseconds=2)) == 3 * 5 + 2
     assert worker.bucket.folders("recent/") == ["202611220830", "202611220831", "202611220832"]
@@ -221,4 +230,5 @@ def test_processes_of_one_machine_share_its_spool(storage, machine):
     workers[0].close()
     storage.start()
     assert workers[1].settle(within=SOON)
-    assert len({ref for ref in refs if machine("elsewhere").get(ref)}) == 30
+    elsewhere = machine("elsewhere")
+    assert len({ref for ref in refs if elsewhere.get(ref)}) == 30

@@ -7,7 +7,6 @@ import base64
 import json
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from websockets.sync.client import connect
 
 from citybrain.demo.simulator import Simulator
 from citybrain.signing import new_secret
+from tests.ports import free_port
 from tests.services.test_changes import SCENE
 from tests.unit.ingest.clips import make_clip
 
@@ -147,10 +147,7 @@ async def test_no_secret_appears_in_any_log_page_error_export_or_database(tmp_pa
     footage = tmp_path / "footage"
     footage.mkdir()
     make_clip(footage / "street.mp4", seconds=3, group=5)
-    with socket.socket() as closed, socket.socket() as free:
-        for each in (closed, free):
-            each.bind(("127.0.0.1", 0))
-        port, nobody = free.getsockname()[1], closed.getsockname()[1]
+    port, nobody = free_port(), free_port()
     env = os.environ | {"PYTHONPATH": str(Path.cwd()), "CITYBRAIN_LOG": "debug"}
     for name, secret in {
         "camera": CAMERA,
@@ -187,7 +184,7 @@ async def test_no_secret_appears_in_any_log_page_error_export_or_database(tmp_pa
                 await asyncio.to_thread(live_in, f"http://127.0.0.1:{port}", nobody, searched, tokens, tmp_path)
             finally:
                 up.send_signal(signal.SIGTERM)
-                status = await asyncio.wait_for(up.wait(), 40)
+                status = await asyncio.wait_for(up.wait(), 90)
         assert status == 0
         for words in (
             ("cameras", "list", "--config", str(config)),
@@ -233,7 +230,8 @@ def live_in(url: str, nobody: int, searched: Searched, tokens: dict[str, str], f
             time.sleep(0.2)
         else:
             raise AssertionError("no case was filed")
-        session = httpx.post(f"{url}/v1/session", json={"key": tokens["operator"]}).cookies["citybrain_session"]
+        begun = httpx.post(f"{url}/v1/session", json={"key": tokens["operator"]}, timeout=30)
+        session = begun.cookies["citybrain_session"]
         searched.plant("session", session)
         for name in ("evidence.key", "dispatch.secret"):
             secret = (folder / "data" / name).read_text().strip()

@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -26,6 +25,7 @@ from citybrain.wire import COMMANDS, read_command
 from ingest.sensors.book import Book
 from ingest.sensors.config import Broker, Sensor
 from ingest.sensors.watch import Placed, SensorPlan, Sensors
+from tests.ports import free_port
 from tests.services.mosquitto import PASSWORD, PROGRAM, USER, Mosquitto
 from tests.waiting import until
 
@@ -237,23 +237,24 @@ def test_a_wrong_password_is_said_once_and_shown_nowhere(city, caplog):
 
 
 def test_a_broker_that_is_not_there_is_tried_again(city):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        nowhere = replace(city.plan, broker=replace(city.plan.broker, port=free.getsockname()[1]))
+    nowhere = replace(city.plan, broker=replace(city.plan.broker, port=free_port()))
     with city.listening(nowhere) as sensors:
         until(lambda: sensors._counts.reconnects >= 2)
         assert "refused" in sensors._reason
 
 
 def test_how_the_sensors_are_is_told(city):
+    def figures() -> dict[str, float]:
+        return json.loads(city.hot.get("heartbeat/sensors/0") or b"{}").get("figures", {})
+
     with city.listening() as sensors:
         until(lambda: connected(sensors))
         city.broker.tell("city/water/wl-001", level(0.4))
         city.reports(1)
         until(lambda: sensors._standings)
         sensors._next.clear()  # it is time to tell
-        until(lambda: json.loads(city.hot.get("sensor/wl-001") or b"{}").get("on"))
-        beat = json.loads(city.hot.get("heartbeat/sensors/0"))["figures"]
+        until(lambda: figures().get("on"))  # they are told behind the states
+        beat = figures()
     state = json.loads(city.hot.get("sensor/wl-001"))
     assert (state["value"], state["silent_since"], state["connected"]) == (0.4, None, True)
     assert (beat["configured"], beat["on"], beat["connected"], beat["crossings"], beat["pending"]) == (1, 1, 1, 1, 0)
@@ -275,23 +276,26 @@ def test_the_role_listens_follows_its_file_and_ends_politely(tmp_path, broker):
         return [each.report.reference for each in found if isinstance(each, Reported)]
 
     command = [sys.executable, "-m", "citybrain", "sensors", "--config", str(folder), "--data", str(data)]
-    with subprocess.Popen(
-        command, cwd=ROOT, env=os.environ | {"MQTT_PASSWORD": PASSWORD}, stderr=subprocess.PIPE
-    ) as role:
+    log = tmp_path / "log"
+    with (
+        log.open("wb") as said,
+        subprocess.Popen(command, cwd=ROOT, env=os.environ | {"MQTT_PASSWORD": PASSWORD}, stderr=said) as role,
+    ):
         try:
             until(lambda: hot.get("sensor/first"))  # it runs
+            until(lambda: "listening to 1 topics" in log.read_text())  # what is told before, no broker keeps for it
             broker.tell("city/first", "0.4")
             assert reported(1) == ["first"]
             (folder / "sensors.yaml").write_text(
                 head + one % ("first", "first", CELL) + one % ("second", "second", CELL)
             )
             until(lambda: hot.get("sensor/second"))
+            until(lambda: "listening to 2 topics" in log.read_text())
             broker.tell("city/second", "0.4")
             assert reported(2) == ["first", "second"]
         finally:
             role.terminate()
-        _, said = role.communicate(timeout=20)
-    assert role.returncode == 0
-    assert PASSWORD.encode() not in said
+        assert role.wait(timeout=60) == 0
+    assert PASSWORD not in log.read_text()
     bus.close()
     hot.close()

@@ -24,7 +24,7 @@ def broker_of_ones_own():
     running.stop()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 async def test_processes_come_die_and_say_goodbye_and_what_stays_is_not_touched(tmp_path, kafka, capsys):
     async with sharing_city(tmp_path, kafka) as city:
         city.configure(*CAMERAS)
@@ -36,10 +36,15 @@ async def test_processes_come_die_and_say_goodbye_and_what_stays_is_not_touched(
         alone, since_s = city.taken_up(), city.now_s
         city.start("b")
         await city.until(lambda: city.is_shared_by(2, cameras=12))
+
+        def moved_cameras() -> list[str]:
+            return [camera for camera, at in city.taken_up().items() if at != alone[camera]]
+
+        relieving = city.running["b"].process.pid
+        await city.until(lambda: len(moved_cameras()) == city.beats().get(relieving, {}).get("share.cameras"))
         await asyncio.sleep(4)
-        shared = city.taken_up()
-        stayed = [camera for camera in CAMERAS if shared[camera] == alone[camera]]
-        moved = [camera for camera in CAMERAS if camera not in stayed]
+        moved = moved_cameras()
+        stayed = [camera for camera in CAMERAS if camera not in moved]
         assert stayed
         assert moved
         assert [camera for camera in stayed if not city.is_unbroken(camera, since_s)] == []
@@ -60,7 +65,7 @@ async def test_processes_come_die_and_say_goodbye_and_what_stays_is_not_touched(
         await asyncio.sleep(2)
         since_s = city.now_s
         city.running["c"].process.send_signal(signal.SIGTERM)
-        assert await asyncio.to_thread(city.running.pop("c").process.wait, 30) == 0
+        assert await asyncio.to_thread(city.running.pop("c").process.wait, 90) == 0
         await city.until(lambda: city.has("a", 12))
         await asyncio.sleep(1)
         assert [camera for camera in stayed if not city.is_unbroken(camera, since_s)] == []
@@ -83,7 +88,7 @@ async def test_processes_come_die_and_say_goodbye_and_what_stays_is_not_touched(
         )
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 async def test_cameras_are_published_and_removed_while_processes_run_and_a_broker_that_is_away_stops_none(
     tmp_path, broker_of_ones_own
 ):
@@ -119,12 +124,12 @@ async def test_cameras_are_published_and_removed_while_processes_run_and_a_broke
         before = {camera: city.state(camera)["looks"] for camera in stays}
         broker_of_ones_own.freeze()
         try:
-            await city.until(lambda: all(beat["share.away_s"] > 15 for beat in city.beats().values()), seconds=40)
+            await city.until(lambda: [beat["share.away_s"] > 15 for beat in city.beats().values()] == [True])
             assert all(city.state(camera)["state"] == "live" for camera in stays)
-            assert all(city.state(camera)["looks"] >= before[camera] + 5 for camera in stays)
+            await city.until(lambda: all(city.state(camera)["looks"] >= before[camera] + 5 for camera in stays))
         finally:
             broker_of_ones_own.thaw()
-        await city.until(lambda: all(beat["share.away_s"] == 0 for beat in city.beats().values()))
+        await city.until(lambda: [beat["share.away_s"] for beat in city.beats().values()] == [0])
         back_s = city.now_s
         await city.until(lambda: all(city.looks[camera][-1].at_s > back_s + 5 for camera in stays))
         assert process.says("no broker answers: the")

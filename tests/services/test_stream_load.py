@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from events_api import following, server
+from tests.ports import free_port
 from tests.services.api_city import START, City, case, event, serving
 from tests.services.stream_readers import EventSocketReader, EventStreamReader, Reader
 
@@ -32,7 +33,7 @@ def read_all(readers: list[Reader], count: int) -> None:
     with selectors.DefaultSelector() as selector:
         for each in readers:
             selector.register(each.socket, selectors.EVENT_READ, each)
-        until = time.monotonic() + 90
+        until = time.monotonic() + 150
         while selector.get_map():
             assert time.monotonic() < until, f"{len(selector.get_map())} of {len(readers)} clients lack events"
             for key, _ in selector.select(timeout=1):
@@ -43,13 +44,16 @@ def read_all(readers: list[Reader], count: int) -> None:
                     selector.unregister(key.fileobj)
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("slow", [1, 10])
 def test_a_hundred_clients_wait_for_no_slow_one(city, monkeypatch, slow):
-    monkeypatch.setattr(following, "STALLED_S", 2.0)
-    monkeypatch.setattr(server, "UNACKNOWLEDGED_MS", 2000)
+    monkeypatch.setattr(
+        following, "STALLED_S", 8.0
+    )  # a quick one may have to wait so long for its turn on a busy machine
+    monkeypatch.setattr(server, "UNACKNOWLEDGED_MS", 8000)
     told = [event(case(n, note=NOTE)) for n in range(1, 151)]
     expected = [each.id for each in told]
-    with serving(city.app(), send_buffer=16_384) as url, httpx.Client(base_url=url) as http:
+    with serving(city.app(), send_buffer=16_384) as url, httpx.Client(base_url=url, timeout=60) as http:
         kinds = (EventStreamReader, EventSocketReader)
         quick: list[Reader] = [kinds[n % 2](url, "?after=0") for n in range(100 - slow)]
         stuck: list[Reader] = [kinds[n % 2](url, "?after=0", receive_buffer=8192) for n in range(slow)]
@@ -82,6 +86,7 @@ def resumed(slow: Reader, url: str, count: int) -> list[str]:
     return seen
 
 
+@pytest.mark.timeout(300)
 def test_a_client_cut_a_thousand_times_has_every_event_exactly_once(city):
     chance = random.Random(20261121)
     told = [event(case(n, at=START + timedelta(seconds=n))) for n in range(1, 2001)]
@@ -89,10 +94,9 @@ def test_a_client_cut_a_thousand_times_has_every_event_exactly_once(city):
     telling = threading.Thread(target=city.tell, args=told)
     seen: list[str] = []
     last: str | None = "0"
-    cuts, cut_whole, port = 0, 0, 0
+    cuts, cut_whole, port = 0, 0, free_port()
     for life in range(LIVES):
         with serving(city.app(), port=port) as url:
-            port = int(url.rpartition(":")[2])
             if life == 0:
                 telling.start()
             while cuts < CUTS * (life + 1) // LIVES:

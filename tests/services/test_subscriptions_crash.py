@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,10 +13,12 @@ from pathlib import Path
 from random import Random
 
 import httpx
+import pytest
 
 from citybrain.bus.local import LocalBus
 from citybrain.domain.case import CaseEventType
 from citybrain.wire import CASE_EVENTS, write_case_event
+from tests.ports import free_port
 from tests.services.api_city import case, event
 from tests.services.receiver import receiving
 from tests.services.test_subscriptions import versions
@@ -45,7 +46,7 @@ def api(data: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
 
 @contextmanager
 def ready(port: int) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as http:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as http:
         until = time.monotonic() + 60
         while True:
             with suppress(httpx.TransportError):
@@ -56,10 +57,10 @@ def ready(port: int) -> Iterator[httpx.Client]:
         yield http
 
 
+@pytest.mark.timeout(300)
 def test_killing_the_api_again_and_again_loses_nothing(tmp_path):
     chance = Random(20261122)
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
     bus = LocalBus(tmp_path / "citybrain.db")
     told = [each for n in range(1, CASES + 1) for each in versions(n, VERSIONS)]
     left_out = [event(case(n, scene="waterlogging"), CaseEventType.FILED) for n in range(1, 20)]
@@ -82,7 +83,7 @@ def test_killing_the_api_again_and_again_loses_nothing(tmp_path):
                 receiver.wait_for_tries(already + 1)
                 time.sleep(chance.random() * 0.3)
         with api(tmp_path, port), ready(port) as http:
-            receiver.wait_for(len(told), within_s=60)
+            receiver.wait_for(len(told), within_s=120)
             id = made.json()["id"]
             until = time.monotonic() + 30
             while (shown := http.get(f"/v1/subscriptions/{id}").json())["waiting"]:

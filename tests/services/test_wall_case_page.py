@@ -11,16 +11,19 @@ import pytest
 from citybrain.clock import SystemClock, iso
 from citybrain.domain.case import CaseEventType, CaseState, Origin, Report
 from citybrain.domain.episode import Evidence
+from citybrain.wire import CASE_EVENTS
 from tests.services.api_city import City, case, event, posted, serving
 from tests.services.wall_page import Wall, drawn, fresh
+from tests.waiting import until
 
 
 @pytest.fixture
 def at(city, browser):
-    """Opens the page of a case."""
+    """Opens the page of a case as it is once everything told so far is in the view."""
     with serving(city.app()) as url:
 
         def opened(id: str) -> Wall:
+            until(lambda: city.store.cursor() >= city.pipeline.end(CASE_EVENTS))
             return Wall(browser, url).opened(f"/cases/{id}", ready="#case[data-version], #case .choose")
 
         yield opened
@@ -66,10 +69,7 @@ def test_the_page_tells_everything_from_the_first_look_to_before_and_after(city,
     facts = page.text(".facts")
     for said in ("Guanshang street", "WX-", "Seen to be gone", "Said to be done", "traffic police"):
         assert said in facts
-    assert (
-        page.ask("document.querySelector('.facts a[href=\"/wall/camera.html?id=gd-0001\"]').innerText")
-        == "Guanshang junction"
-    )
+    page.says('.facts a[href="/wall/camera.html?id=gd-0001"]', "Guanshang junction")
     assert page.ask(f"document.querySelector('.facts a[href=\"/cases/{case(77).id}\"]').innerText") == case(77).id
     page.until("document.querySelectorAll('.pair .fitted').length === 2")
     left, right = page.ask(

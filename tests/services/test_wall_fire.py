@@ -49,8 +49,9 @@ def test_the_countdown_goes_by_the_servers_clock(tmp_path, browser):
         city.file(fire(city, 1, at=clock.now() - timedelta(seconds=12)))
         with serving(city.app()) as url:
             wall = Wall(browser, url).opened()
+            # The city's time stands still, and the page asks for it each four seconds.
             wall.until("/^judge within (1[5-8]) s$/.test(document.querySelector('.row .countdown')?.innerText)")
-            assert "12 s ago" in wall.text(".row .when") or "13 s ago" in wall.text(".row .when")
+            wall.until("/1[23] s ago/.test(document.querySelector('.row .when').innerText)")
             browser.get("about:blank")
     finally:
         city.close()
@@ -61,12 +62,12 @@ def test_sound_is_off_until_someone_allows_it_and_is_kept_for_them(city, wall):
     assert wall.text("#sound") == "sound off"
     city.file(fire(city, 1))
     wall.see(case(1, scene="fire_risk").id)
+    assert wall.ask(f"{HEARD}.length") == 0
     wall.press("s")
     wall.until("document.querySelector('#sound').innerText === 'sound on'")
-    assert wall.ask(f"{HEARD}.length") == 0
     city.file(fresh(city, 2))
     wall.until(f"{HEARD}.some(([severity]) => severity === 'normal')")
-    wall.until(f"{HEARD}.some(([severity]) => severity === 'critical')", within=12)
+    wall.until(f"{HEARD}.some(([severity]) => severity === 'critical')")
     wall.opened()
     wall.until("document.querySelector('#sound').innerText !== 'sound off'")
     wall.press("s")

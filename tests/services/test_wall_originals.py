@@ -19,6 +19,7 @@ def test_an_operator_says_why_and_sees_the_original_until_they_look_elsewhere(ci
         wall.do(f"localStorage.setItem('language', '{language}')")
         wall.opened()
         wall.lists(1)
+        wall.reads(case(1).id)
         assert "unmasked" not in wall.ask("document.querySelector('#detail figure img').src")
         wall.click("[data-action=original]")
         wall.until("document.querySelector('#ask[open]')")
@@ -29,7 +30,7 @@ def test_an_operator_says_why_and_sees_the_original_until_they_look_elsewhere(ci
         wall.until("document.querySelector('#detail figure img').src.includes('unmasked=true')")
         wall.until("document.querySelector('#detail figure img').naturalWidth > 0")
         wall.says("#detail figcaption", said)
-        noted = httpx.get(f"{url}/v1/audit?what=evidence.unmasked").json()["items"]
+        noted = httpx.get(f"{url}/v1/audit?what=evidence.unmasked", timeout=30).json()["items"]
         assert [(each["on"], each["more"]["reason"]) for each in noted] == [
             (city.cases[case(1).id].evidence[0].ref, "plate for the police")
         ]

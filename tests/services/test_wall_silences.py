@@ -72,7 +72,7 @@ def test_a_silence_is_made_by_hand_and_is_in_force_at_once(city, page):
     (command,) = made(city)
     assert (command.silence.scene, command.silence.grid_cell) == ("street_stall", "530111001")
     assert command.silence.until - command.silence.since == 4 * HOUR
-    assert page.ask("document.querySelector('#make [name=reason]').value") == ""
+    page.until("document.querySelector('#make [name=reason]').value === ''")
     assert page.complaints() == []
 
 

@@ -29,6 +29,7 @@ from tests.flows.street import START, Street, Thing
 from tests.services.api_city import City, serving
 from tests.services.test_wall_access import faults
 from tests.services.wall_page import Wall, drawn
+from tests.waiting import until
 
 LEFT = [[0.05, 0.4], [0.5, 0.4], [0.5, 0.9], [0.05, 0.9]]
 RIGHT = [[0.5, 0.4], [0.95, 0.4], [0.95, 0.9], [0.5, 0.9]]
@@ -102,7 +103,7 @@ def city(tmp_path, monkeypatch):
 
 @pytest.fixture
 def http(city):
-    with serving(city.app()) as url, httpx.Client(base_url=url, timeout=30) as client:
+    with serving(city.app()) as url, httpx.Client(base_url=url, timeout=90) as client:
         yield client
 
 
@@ -128,15 +129,14 @@ def test_saved_zones_are_in_the_file_beside_everything_that_was_there(city, http
 
 
 def test_the_running_roles_take_them_up_by_themselves(city, http):
-    ends, items = city.following(), []
+    ends = city.following()
+
+    def revisions() -> list[str]:
+        return [each["revision"] for each in http.get("/v1/configuration").json()["items"]]
+
     try:
         revision = put(http, zone(polygon=RIGHT)).json()["configuration"]
-        for _ in range(200):
-            items = http.get("/v1/configuration").json()["items"]
-            if [each["revision"] for each in items] == [revision] * 2:
-                break
-            ends[0].wait(0.05)
-        assert [each["revision"] for each in items] == [revision] * 2
+        until(lambda: revisions() == [revision] * 2)
     finally:
         for end in ends:
             end.set()

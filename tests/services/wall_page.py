@@ -62,7 +62,7 @@ class Wall:
     def do(self, script: str) -> None:
         self.browser.execute_script(script)
 
-    def until(self, script: str, within: float = 15) -> Any:
+    def until(self, script: str, within: float = 60) -> Any:
         try:
             return WebDriverWait(self.browser, within, poll_frequency=0.05).until(lambda _: self.ask(script))
         except TimeoutException:

@@ -24,13 +24,15 @@ def killable(folder: Path, *, port: int) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "tests.services.wall_server", str(folder), str(port)]
     process = subprocess.Popen(command)
     try:
-        for _ in range(600):
+        for _ in range(1200):
             try:
                 httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=2).raise_for_status()
                 break
             except httpx.HTTPError:
                 assert process.poll() is None, "the server has ended"
                 time.sleep(0.05)
+        else:
+            raise TimeoutError(f"port {port} did not answer")
         yield process
     finally:
         process.kill()

@@ -278,7 +278,7 @@ async def test_a_replica_notices_what_another_has_projected(view, word):
     changed = there.change()
     view.tell(stored(1))
     await asyncio.to_thread(noticing[0].tell)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await changed.wait()
     assert await cursors(there, 0) == await cursors(here, 0) == [1]
     for each in noticing:

@@ -52,6 +52,7 @@ def state_of(weights):
     return {name: value.float() for name, value in YOLO(str(weights)).model.state_dict().items()}
 
 
+@pytest.mark.timeout(400)  # two runs of it, which on a busy machine take a minute or more
 def test_the_first_layers_stay_the_rest_learns_and_a_second_run_goes_on(table, tmp_path):
     assert "epoch 0 took" in trained(table, tmp_path, "--epochs", "1")
     first, start = state_of(tmp_path / "last.pt"), state_of(SHIPPED)
