@@ -34,7 +34,7 @@ def city(tmp_path, kafka, broker):
 
 
 def test_the_api_follows_a_bus_of_many_machines_and_goes_on_when_it_is_back(city, broker):
-    city.beat(at=city.clock.now() + timedelta(minutes=5))  # or it would fall silent before everything was asked
+    city.beat()
     with serving(city.app()) as url, httpx.Client(base_url=url, timeout=60) as http:
         city.file(case(1))
         until(lambda: len(http.get("/v1/cases").json()["items"]) == 1)
@@ -72,7 +72,7 @@ def test_the_api_starts_before_its_broker_and_before_its_topics(tmp_path, broker
     city = City(tmp_path)
     buses: list[Any] = [KafkaBus(address, answer=ANSWER) for _ in range(2)]
     city.bus, city.pipeline = buses
-    city.beat(at=city.clock.now() + timedelta(minutes=5))
+    city.beat()
     with serving(city.app()) as url, httpx.Client(base_url=url, timeout=60) as http:
         assert http.get("/healthz").status_code == 200
         assert "the bus cannot be read (BusAway)" in http.get("/readyz").json()["reasons"]

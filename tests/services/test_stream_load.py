@@ -44,7 +44,6 @@ def read_all(readers: list[Reader], count: int) -> None:
                     selector.unregister(key.fileobj)
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("slow", [1, 10])
 def test_a_hundred_clients_wait_for_no_slow_one(city, monkeypatch, slow):
     monkeypatch.setattr(
@@ -86,7 +85,6 @@ def resumed(slow: Reader, url: str, count: int) -> list[str]:
     return seen
 
 
-@pytest.mark.timeout(300)
 def test_a_client_cut_a_thousand_times_has_every_event_exactly_once(city):
     chance = random.Random(20261121)
     told = [event(case(n, at=START + timedelta(seconds=n))) for n in range(1, 2001)]

@@ -13,7 +13,6 @@ from pathlib import Path
 from random import Random
 
 import httpx
-import pytest
 
 from citybrain.bus.local import LocalBus
 from citybrain.domain.case import CaseEventType
@@ -57,7 +56,6 @@ def ready(port: int) -> Iterator[httpx.Client]:
         yield http
 
 
-@pytest.mark.timeout(300)
 def test_killing_the_api_again_and_again_loses_nothing(tmp_path):
     chance = Random(20261122)
     port = free_port()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.ports import free_port
 from tests.services.api_city import case, serving
 from tests.services.wall_page import Wall, fresh
@@ -30,7 +28,6 @@ def test_a_lost_connection_shows_and_is_caught_up_without_a_gap(city, browser):
         browser.get("about:blank")
 
 
-@pytest.mark.timeout(300)
 def test_a_server_killed_and_started_again_leaves_no_gap_however_often(city, browser):
     port = free_port()
     wall = Wall(browser, f"http://127.0.0.1:{port}")

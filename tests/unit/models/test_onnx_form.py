@@ -49,7 +49,6 @@ def made(shipped, tmp_path_factory):
     return path
 
 
-@pytest.mark.timeout(300)  # with the export before it
 def test_onnx_answers_as_openvino_does_at_every_shape(shipped, made):
     assets = Path(import_module("ultralytics.utils").ASSETS)
     picture = onnx_form.read_picture(assets / "bus.jpg")
