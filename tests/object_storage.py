@@ -168,8 +168,9 @@ def _serve(folder: Path, port: int) -> None:
             eventlet.spawn(wsgi.server, bound, app, requests, protocol=SwiftHttpProtocol)
         path = folder / "proxy-server.conf"
         path.write_text(_PROXY.format(folder=folder))
-        front = eventlet.listen(("127.0.0.1", port))
-        wsgi.server(front, loadapp(str(path), quiet), requests, protocol=SwiftHttpProtocol)
+        app = loadapp(str(path), quiet)
+        front = eventlet.listen(("127.0.0.1", port))  # not before it can answer
+        wsgi.server(front, app, requests, protocol=SwiftHttpProtocol)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from citybrain.evidence.files import FileEvidence
 from citybrain.evidence.regions import Masking, Seen
 from citybrain.wire import DETECTIONS, write_detections
 from events_api.audit import AuditTrail, Sought
+from events_api.routes import cases as cases_routes
 from events_api.security import Role
 from pipeline.flow import Pipeline
 from pipeline.runners.embedded import Embedded
@@ -115,7 +117,8 @@ class Town:
 
 
 @pytest.fixture
-def town(tmp_path):
+def town(tmp_path, monkeypatch):
+    monkeypatch.setattr(cases_routes, "EFFECT_WITHIN", timedelta(minutes=1))  # a busy machine's pipeline takes its time
     made = Town(tmp_path)
     yield made
     made.close()

@@ -45,7 +45,7 @@ def storage(storage):
 
 
 def start(storage) -> None:
-    """And wait for its first answer: it takes connections before it answers anybody."""
+    """And wait for its first answer, which takes longer than others."""
     storage.start()
     with contextlib.closing(storage.client()) as client:
         client.head_bucket(Bucket=BUCKET)
