@@ -30,9 +30,10 @@ from bench.endtoend import percentile
 from bench.fleet import Part
 from bench.imagined import Class, Imagined, scheduled
 from bench.machine import machine
+from bench.ports import free_port
 from bench.progress import Committed
 from bench.running import FOOTAGE
-from bench.servers import free_port, listens
+from bench.servers import listens
 from bench.teller import told as told_by_tellers
 from bench.trouble import disturb
 from citybrain.bus.address import KafkaAddress

@@ -20,8 +20,9 @@ import yaml
 
 from bench.fleet import Fleet, Part
 from bench.imagined import Imagined, as_camera
+from bench.ports import free_port
 from bench.running import asked, said
-from bench.servers import free_port, in_batches, listens, start_broker, start_objects, start_postgres, start_redis
+from bench.servers import in_batches, listens, start_broker, start_objects, start_postgres, start_redis
 from citybrain.bus.address import KafkaAddress
 from citybrain.bus.topics import create, layout
 from citybrain.demo.desk import EVENTS, SECRET_VARIABLE

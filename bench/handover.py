@@ -31,7 +31,8 @@ import yaml
 from bench import footage
 from bench.fleet import Fleet, Part
 from bench.machine import machine
-from bench.servers import free_port, listens, start_broker
+from bench.ports import free_port
+from bench.servers import listens, start_broker
 from citybrain.bus.address import KafkaAddress
 from citybrain.bus.topics import create, layout
 from citybrain.clock import SystemClock, instant

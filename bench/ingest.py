@@ -21,6 +21,7 @@ from typing import Any
 
 from bench import footage
 from bench.machine import machine
+from bench.ports import free_port
 from citybrain.clock import SystemClock
 
 PARTS = ("cost", "chaos")
@@ -145,7 +146,7 @@ def _chaos(folder: Path, seconds: float) -> dict[str, Any]:
     with ExitStack() as stack:
         simulator = stack.enter_context(_Process.started("bench.simulated", str(folder)))
         port = int(simulator.line())
-        doomed_port = _free_port()
+        doomed_port = free_port()
         doomed = _Doomed(folder, doomed_port)
         stack.callback(doomed.kill)
         crowd = _crowd(port, doomed_port, stack.enter_context(_swallowing()))
@@ -212,7 +213,7 @@ def _crowd(port: int, doomed_port: int, swallowing_port: int) -> _Crowd:
             continue
         at = index // 3 % (len(FAULTS) + 4)
         beside = (
-            f"rtsp://127.0.0.1:{_free_port()}/{clip}",
+            f"rtsp://127.0.0.1:{free_port()}/{clip}",
             f"rtsp://127.0.0.1:{swallowing_port}/{clip}",
             "rtsp://camera.invalid/live",
             _url(doomed_port, index, clip),
@@ -317,11 +318,6 @@ def _until(holds: Any, limit_s: float) -> None:
     until_s = _now_s() + limit_s
     while _now_s() < until_s and not holds():
         time.sleep(0.5)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 def _now_s() -> float:

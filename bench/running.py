@@ -19,8 +19,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from bench.ports import free_ports
 from citybrain.clock import SystemClock, iso
-from citybrain.demo.city import CONFIG, DemoCity, Ports
+from citybrain.demo.city import CONFIG, DemoCity
 from citybrain.errors import Transient
 
 FOOTAGE = Path(__file__).parents[1] / "data" / "footage"
@@ -105,7 +106,7 @@ def running(
     """A demo city, ready: all roles answer. Ends with every process gone. Raises Transient when it does not get ready."""
     data = keep or Path(tempfile.mkdtemp(prefix="citybrain-"))
     clock = SystemClock()
-    city = DemoCity(data=data, footage=footage, epoch=clock.now(), ports=Ports.free(), config=config, workers=workers)
+    city = DemoCity(data=data, footage=footage, epoch=clock.now(), ports=free_ports(), config=config, workers=workers)
     city.build_footage(lambda _camera, _share: None)
     city = city.begin_at(clock.now())
     log = data / "log"

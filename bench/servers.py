@@ -17,16 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.fleet import Fleet, Part
+from bench.ports import free_port
 from citybrain.errors import Transient, UsageError
 
 BUCKET = "broker"
 _NOBODY = 65534
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def listens(port: int) -> bool:

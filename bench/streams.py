@@ -22,10 +22,10 @@ import httpx
 
 from bench.endtoend import percentile
 from bench.machine import machine
+from bench.ports import free_port
 from bench.running import wait_until
 from citybrain.bus.local import LocalBus
 from citybrain.clock import SystemClock
-from citybrain.demo.city import Ports
 from citybrain.deployment import DataFolder
 from citybrain.domain.camera import Text
 from citybrain.domain.case import STAMPS, Case, CaseEvent, CaseEventType, CaseState
@@ -88,7 +88,7 @@ class City:
 def _api() -> Iterator[City]:
     data = DataFolder(Path(tempfile.mkdtemp(prefix="citybrain-streams-")))
     data.make()
-    port = Ports.free().wall
+    port = free_port()
     words = ["api", "--config", str(ROOT / "configs"), "--data", str(data.path), "--port", str(port)]
     with (data.path / "log").open("wb") as out:
         process = subprocess.Popen([sys.executable, "-m", "citybrain", *words], stderr=out, cwd=ROOT)

@@ -19,10 +19,10 @@ from typing import Any
 
 from bench.endtoend import percentile
 from bench.machine import machine
+from bench.ports import free_port
 from bench.running import wait_until
 from bench.wall_city import WallCity
 from citybrain.clock import SystemClock
-from citybrain.demo.city import Ports
 from citybrain.errors import Transient, UsageError
 
 CASES = 10_000
@@ -153,7 +153,7 @@ def _rank(ascending: Sequence[float], share: float) -> float:
 
 @contextmanager
 def _serving(folder: Path) -> Iterator[str]:
-    port = Ports.free().wall
+    port = free_port()
     command = [sys.executable, "-m", "bench.wall_city", str(folder), str(port), str(CAMERAS)]
     with (folder / "log").open("wb") as out, _ended(subprocess.Popen(command, stdout=out, stderr=out)):
         url = f"http://127.0.0.1:{port}"

@@ -17,7 +17,7 @@ import time
 from itertools import count
 from pathlib import Path
 
-from tests.ports import free_port
+from bench.ports import free_port
 
 
 class Broker:

@@ -72,7 +72,7 @@ class ObjectStorage:
     """One bucket in it, made at the first start."""
 
     def __init__(self, folder: Path) -> None:
-        from tests.ports import free_port  # not at the top: the server itself is started without the tests' path
+        from bench.ports import free_port  # not at the top: the server itself is started without the tests' path
 
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import psycopg
 
-from tests.ports import free_port
+from bench.ports import free_port
 from tests.waiting import until
 
 USER, PASSWORD = "citybrain", "pass word/+1"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,15 +29,6 @@ class Ports:
     wall: int = 8000
     cameras: int = 8554
     desk: int = 9100
-
-    @classmethod
-    def free(cls) -> Ports:
-        """Ports that nobody listens on now."""
-        sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
-        ports = cls(*(each.getsockname()[1] for each in sockets))
-        for each in sockets:
-            each.close()
-        return ports
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaConnectionError
 
+from bench.ports import free_port
 from citybrain.bus.address import KafkaAddress
 from citybrain.bus.kafka import KafkaBus
 from citybrain.bus.local import LocalBus
@@ -24,7 +25,6 @@ from citybrain.bus.topics import create, layout
 from citybrain.clock import ManualClock
 from citybrain.errors import BusAway, Transient, UsageError
 from tests import waiting
-from tests.ports import free_port
 
 until = partial(waiting.until, within_s=20)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from paho.mqtt import publish
 from paho.mqtt.enums import MQTTProtocolVersion
 
-from tests.ports import free_port
+from bench.ports import free_port
 
 PROGRAM = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 USER, PASSWORD = "citybrain", "pass word/+1"

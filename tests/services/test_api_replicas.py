@@ -17,6 +17,7 @@ from random import Random
 import httpx
 import pytest
 
+from bench.ports import free_port
 from citybrain.bus.local import LocalBus
 from citybrain.database import Database
 from citybrain.wire import CASE_EVENTS, write_case_event
@@ -26,7 +27,6 @@ from events_api.personal import Reporters
 from events_api.store.sql import SqlCases
 from events_api.subscriptions.shares import SqlShares
 from events_api.subscriptions.store import Subscriptions
-from tests.ports import free_port
 from tests.services.api_city import City, case, event, serving
 from tests.services.receiver import Receiver, receiving
 from tests.services.test_subscriptions import TERMS, versions

@@ -7,11 +7,11 @@ from typing import Any
 import httpx
 import pytest
 
+from bench.ports import free_port
 from citybrain.bus.address import KafkaAddress
 from citybrain.bus.kafka import KafkaBus
 from citybrain.bus.topics import create, layout
 from tests import waiting
-from tests.ports import free_port
 from tests.services.api_city import City, case, serving
 
 until = partial(waiting.until, within_s=60)

@@ -14,9 +14,9 @@ from typing import Any
 import httpx
 import pytest
 
+from bench.ports import free_port
 from citybrain.demo.simulator import Simulator
 from citybrain.wire import DETECTIONS, read_detections
-from tests.ports import free_port
 from tests.unit.ingest.clips import make_clip
 
 PASSWORD = "planted-secret-4417"

@@ -14,10 +14,10 @@ from typing import Any
 import boto3
 import pytest
 
+from bench.ports import free_port
 from bench.running import wait_until
 from citybrain.supervisor import citybrain
 from tests.object_storage import CREDENTIALS, ObjectStorage
-from tests.ports import free_port
 from tests.unit.tools.checkout import ROOT
 from tests.unit.tools.compose import load
 from tests.unit.tools.test_city_compose import CITY, FILLED

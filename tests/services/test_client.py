@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from bench.ports import free_port
 from citybrain.client import ApiAway, ApiProblem, Client
 from citybrain.domain.case import CaseAction, CaseEventType, CaseState
 from events_api.security import Role
-from tests.ports import free_port
 from tests.services.api_city import START, City, case, event, serving
 
 

@@ -18,8 +18,8 @@ import httpx
 import numpy as np
 import pytest
 
+from bench.ports import free_port
 from citybrain.demo.simulator import Simulator
-from tests.ports import free_port
 
 FPS, LENGTH_S, FIRE_FROM_S, FIRE_UNTIL_S = 5, 70, 15, 45
 RED = (200, 360, 120, 240)

@@ -10,6 +10,7 @@ from random import Random
 import httpx
 import pytest
 
+from bench.ports import free_port
 from citybrain import signing
 from citybrain.clock import SystemClock
 from citybrain.delivery.outbox import SCHEMA, Outbox
@@ -19,7 +20,6 @@ from citybrain.demo.desk_book import Step
 from citybrain.demo.desk_faults import Faults, Switch
 from citybrain.ports import Outgoing
 from pipeline.notifiers import webhook
-from tests.ports import free_port
 
 CLOCK = SystemClock()
 SECRET = signing.new_secret()

@@ -16,6 +16,7 @@ from random import Random
 
 import httpx
 
+from bench.ports import free_port
 from citybrain import signing
 from citybrain.clock import SystemClock
 from citybrain.delivery.outbox import SCHEMA, Outbox
@@ -23,7 +24,6 @@ from citybrain.delivery.sender import Pace, Sender
 from citybrain.ports import Outgoing
 from pipeline.notifiers import webhook
 from tests import waiting
-from tests.ports import free_port
 
 until = partial(waiting.until, within_s=60)
 

@@ -15,11 +15,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx
 import pytest
 
+from bench.ports import free_port
 from citybrain.bus.local import LocalBus
 from events_api.security import Role
 from events_api.server import Server
 from events_api.store.key_file import FileKeys
-from tests.ports import free_port
 from tests.services.api_city import City, case
 from tests.services.stream_readers import EventStreamReader
 from tests.unit.tools.checkout import ROOT

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import redis
 
+from bench.ports import free_port
 from citybrain.wire import CASE_EVENTS, read_case_event
-from tests.ports import free_port
 from tests.redis_server import RedisServer, skip_without_redis
 from tests.services.api_city import City, case
 from tests.services.replica_server import Replica

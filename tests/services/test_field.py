@@ -14,10 +14,10 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys as Press
 from selenium.webdriver.support.wait import WebDriverWait
 
+from bench.ports import free_port
 from citybrain.clock import SystemClock
 from citybrain.domain.case import CaseAction, CaseState
 from events_api.security import Role
-from tests.ports import free_port
 from tests.services.api_city import case, event, serving
 from tests.services.test_wall_access import faults
 from tests.services.wall_page import Wall, drawn, fresh

@@ -17,16 +17,16 @@ from typing import Any
 import pytest
 
 from bench.fleet import Fleet, Part
+from bench.ports import free_port, free_ports
 from bench.running import FOOTAGE, wait_until
 from citybrain.clock import SystemClock
-from citybrain.demo.city import CONFIG, DemoCity, Ports
+from citybrain.demo.city import CONFIG, DemoCity
 from citybrain.demo.desk import EVENTS, SECRET_VARIABLE
 from citybrain.errors import Transient
 from citybrain.evidence.signer import Signer
 from citybrain.signing import new_secret
 from citybrain.supervisor import citybrain
 from tests.object_storage import CREDENTIALS
-from tests.ports import free_port
 from tests.redis_server import RedisServer, skip_without_redis
 
 SCENES = {"illegal_parking", "fire_risk", "stall_spillover"}
@@ -92,7 +92,7 @@ def machines(broker, postgres, storage, tmp_path_factory) -> Iterator[Machines]:
     redis = RedisServer(home)
     redis.start()
     Signer.open(home / "evidence.key")  # one key for all machines, as their secret shares are
-    ports = Ports.free()
+    ports = free_ports()
     city = DemoCity(data=home, footage=FOOTAGE, epoch=SystemClock().now(), ports=ports)
     city.build_footage(lambda *_: None)
     environment = {

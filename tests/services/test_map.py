@@ -12,12 +12,12 @@ import pytest
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys as Press
 
+from bench.ports import free_port
 from citybrain.domain.camera import Camera, Text
 from citybrain.domain.case import CaseEventType, CaseState, Light
 from citybrain.map_layer import MapFile
 from citybrain.wire import CASE_EVENTS, dumps
 from events_api.security import Role
-from tests.ports import free_port
 from tests.services.api_city import camera, case, event, serving
 from tests.services.wall_page import Wall, fresh
 from tests.waiting import until

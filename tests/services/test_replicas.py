@@ -16,13 +16,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from bench.ports import free_port
 from citybrain.bus.address import KafkaAddress
 from citybrain.bus.kafka import KafkaBus
 from citybrain.bus.local import LocalBus
 from citybrain.bus.topics import create, layout
 from citybrain.ports import Bus
 from citybrain.wire import CASE_EVENTS, write_case_event
-from tests.ports import free_port
 from tests.services.api_city import case, event
 from tests.services.stream_readers import EventStreamReader
 

@@ -21,9 +21,9 @@ import httpx
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
+from bench.ports import free_port
 from citybrain.demo.simulator import Simulator
 from citybrain.signing import new_secret
-from tests.ports import free_port
 from tests.services.test_changes import SCENE
 from tests.unit.ingest.clips import make_clip
 

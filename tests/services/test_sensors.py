@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from bench.ports import free_port
 from citybrain.bus.local import LocalBus
 from citybrain.clock import SystemClock
 from citybrain.domain.command import Reported
@@ -25,7 +26,6 @@ from citybrain.wire import COMMANDS, read_command
 from ingest.sensors.book import Book
 from ingest.sensors.config import Broker, Sensor
 from ingest.sensors.watch import Placed, SensorPlan, Sensors
-from tests.ports import free_port
 from tests.services.mosquitto import PASSWORD, PROGRAM, USER, Mosquitto
 from tests.waiting import until
 

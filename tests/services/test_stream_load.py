@@ -11,8 +11,8 @@ from datetime import timedelta
 import httpx
 import pytest
 
+from bench.ports import free_port
 from events_api import following, server
-from tests.ports import free_port
 from tests.services.api_city import START, City, case, event, serving
 from tests.services.stream_readers import EventSocketReader, EventStreamReader, Reader
 

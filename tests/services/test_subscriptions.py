@@ -13,12 +13,12 @@ from typing import Any
 import httpx
 import pytest
 
+from bench.ports import free_port
 from citybrain import signing
 from citybrain.delivery.sender import Pace
 from citybrain.domain.case import CaseEventType
 from events_api.security import Role
 from events_api.subscriptions.telling import Terms
-from tests.ports import free_port
 from tests.services.api_city import City, case, event, posted, serving
 from tests.services.receiver import Receiver, receiving
 from tests.waiting import until

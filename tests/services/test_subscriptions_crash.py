@@ -14,10 +14,10 @@ from random import Random
 
 import httpx
 
+from bench.ports import free_port
 from citybrain.bus.local import LocalBus
 from citybrain.domain.case import CaseEventType
 from citybrain.wire import CASE_EVENTS, write_case_event
-from tests.ports import free_port
 from tests.services.api_city import case, event
 from tests.services.receiver import receiving
 from tests.services.test_subscriptions import versions

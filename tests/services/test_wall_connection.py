@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.ports import free_port
+from bench.ports import free_port
 from tests.services.api_city import case, serving
 from tests.services.wall_page import Wall, fresh
 from tests.services.wall_server import killable
