@@ -241,7 +241,7 @@ async def test_workers_killed_once_a_second_cost_no_connection_and_only_the_look
     assert figures["restarts"] >= kills - 1
 
 
-async def test_while_a_worker_is_away_the_other_looks_in_its_place(simulator):
+async def test_while_a_worker_is_away_the_other_looks_in_its_place(simulator, caplog):
     names = [f"{clip}-{number}" for clip in ("street", "yard", "lane") for number in range(4)]
     async with running(dozen(simulator, names), workers=2, max_batch=2) as city:
         await city.until(lambda: all(city.is_in(name, "live") for name in names) and not city.pool.away)
@@ -256,6 +256,8 @@ async def test_while_a_worker_is_away_the_other_looks_in_its_place(simulator):
             return further(city, before)
 
         await city.until(looked_at_by_one)
+    assert "(SIGKILL)" in caplog.text
+    assert "(exit status" not in caplog.text
 
 
 async def test_a_camera_whose_pictures_crash_the_decoder_rests_and_the_others_go_on(simulator):
