@@ -110,9 +110,7 @@ async def test_datagrams_that_overtake_each_other_are_put_in_order(simulator, cl
     frames, gone = await watch(simulator.url(clip) + fault("reorder", "fragments:300") + "#transport=udp", 8)
     assert gone is None
     see(frames)
-    timed = [
-        frame for frame in frames if frame.clock_ok
-    ]  # those before are timed by arrival, which a machine may delay
+    timed = [frame for frame in frames if frame.clock_ok]  # those before by their arrival, which a machine may delay
     assert len(timed) >= 4
     steps = [(b.captured_at - a.captured_at).total_seconds() for a, b in pairwise(timed)]
     assert all(0 < step < 0.5 for step in steps)  # 0.4, and 0.2 at the clip's end: none is missing

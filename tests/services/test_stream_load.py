@@ -46,9 +46,8 @@ def read_all(readers: list[Reader], count: int) -> None:
 
 @pytest.mark.parametrize("slow", [1, 10])
 def test_a_hundred_clients_wait_for_no_slow_one(city, monkeypatch, slow):
-    monkeypatch.setattr(
-        following, "STALLED_S", 8.0
-    )  # a quick one may have to wait so long for its turn on a busy machine
+    # A quick one may have to wait so long for its turn on a busy machine.
+    monkeypatch.setattr(following, "STALLED_S", 8.0)
     monkeypatch.setattr(server, "UNACKNOWLEDGED_MS", 8000)
     told = [event(case(n, note=NOTE)) for n in range(1, 151)]
     expected = [each.id for each in told]

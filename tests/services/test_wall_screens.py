@@ -98,9 +98,8 @@ def test_the_video_wall_goes_from_case_to_case_and_shows_what_is_new_at_once(cit
     room.until(f"document.querySelector('#shown').dataset.case !== '{first}'")
     new = fresh(city, 3)
     city.file(new)
-    room.until(
-        f"document.querySelector('#shown').dataset.case === '{new.id}'", within=6
-    )  # its turn would come after 8 s
+    # Its turn would come after 8 s.
+    room.until(f"document.querySelector('#shown').dataset.case === '{new.id}'", within=6)
     room.until("document.querySelector('#shown .fitted')")
     city.tell(event(posted(new), CaseEventType.DISPATCHED))
     room.says("#shown .state", "dispatched")
