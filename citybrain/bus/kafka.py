@@ -16,7 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Coroutine, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as NotInTime
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -74,10 +74,10 @@ class KafkaBus:
         self._away = "it has not answered yet"
         self._ahead: dict[str, deque[Message]] = {}
         self._ends: dict[str, int] = {}
-        self._pulse = threading.Event()
+        self._closed = threading.Event()
         self._first, self._loop_has_begun = threading.Event(), threading.Event()
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="kafka", daemon=True)
+        self._thread = threading.Thread(target=self._turn, name="kafka", daemon=True)
         self._thread.start()
         self._chores = asyncio.run_coroutine_threadsafe(self._run(), self._loop)
         self._chores.add_done_callback(self._ended)
@@ -91,11 +91,6 @@ class KafkaBus:
 
     def offer(self, topic: str, key: str, value: bytes) -> None:
         """Raises BusAway when the buffer is full: what is newer is worth more, so nobody waits here."""
-        with self._guard:
-            if self._waiting >= self._buffer:
-                self._counts["refused"] += 1
-                raise BusAway(f"{self._address}: {self._waiting} messages wait for a broker, {topic} takes no more")
-            self._waiting += 1
         self._put(topic, key, value, offered=True).add_done_callback(self._offered)
 
     def read(self, topics: Sequence[str], *, after: int, limit: int = 500) -> list[Message]:
@@ -117,9 +112,8 @@ class KafkaBus:
                 if self._ask(self._moved(max(0.0, until - time.monotonic())), patience=timeout.total_seconds()):
                     return True
             left = until - time.monotonic()
-            if left <= 0:
+            if left <= 0 or self._closed.wait(min(left, _ASK_AGAIN_S)):
                 return False
-            self._pulse.wait(min(left, _ASK_AGAIN_S))
 
     def figures(self) -> Mapping[str, int]:
         """Messages in the buffer, refused because it was full, taken into it but never confirmed; how often brokers went."""
@@ -132,18 +126,22 @@ class KafkaBus:
             }
 
     def close(self) -> None:
-        """What was offered is given some seconds to arrive."""
-        if self._loop.is_closed():
-            return
-        self._pulse.set()
+        """What was offered is given some seconds to arrive. Who asks or waits meanwhile is told that there is no bus any more."""
+        with self._guard:
+            if self._closed.is_set():
+                return
+            self._closed.set()
         with suppress(NotInTime, *self._errors):
             asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(_FAREWELL_S * 3)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=5)
-        if not self._thread.is_alive():
-            self._loop.close()
 
     # -- the thread: coming and going -----------------------------------------------------------------------------------
+
+    def _turn(self) -> None:
+        """The thread's life; what is still under way at its end is cancelled."""
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.get_loop().run_forever()
 
     async def _run(self) -> None:
         """Open the clients as soon as a broker answers, then send what comes and notice when they answer again."""
@@ -230,10 +228,15 @@ class KafkaBus:
     # -- the thread: sending ----------------------------------------------------------------------------------------------
 
     def _put(self, topic: str, key: str, value: bytes, *, offered: bool = False) -> Future[int]:
-        """Queue a message behind all that were put before; the future has Kafka's offset."""
+        """Queue a message behind all that were put before; the future has Kafka's offset. Raises BusAway when it cannot be."""
         at_ms = int(self._clock.now().timestamp() * 1000)
         sending = Sending(self._address.topic(topic), key, value, at_ms, offered)
         with self._guard:
+            self._refuse_if_closed()
+            if offered and self._waiting >= self._buffer:
+                self._counts["refused"] += 1
+                raise BusAway(f"{self._address}: {self._waiting} messages wait for a broker, {topic} takes no more")
+            self._waiting += offered
             if not self._handed:  # the thread is woken once for all that is there by the time it looks
                 self._loop.call_soon_threadsafe(self._collect)
             self._handed.append(sending)
@@ -330,20 +333,29 @@ class KafkaBus:
 
     # -- asking -----------------------------------------------------------------------------------------------------------
 
+    def _refuse_if_closed(self) -> None:
+        if self._closed.is_set():
+            raise BusAway(f"{self._address}: it is closed")
+
     def _refuse_if_away(self) -> None:
+        self._refuse_if_closed()
         if self._away:
             raise BusAway(f"{self._address}: {self._away}")
 
     def _ask(self, work: Coroutine[Any, Any, T], *, patience: float = 0.0) -> T:
         """Raises BusAway when there is no answer in time, and at once while no broker is there."""
-        if self._away:
+        try:
+            with self._guard:  # nothing is asked of a loop that has begun to end
+                self._refuse_if_away()
+                asked = asyncio.run_coroutine_threadsafe(work, self._loop)
+        except BusAway:
             work.close()
-            self._refuse_if_away()
-        asked = asyncio.run_coroutine_threadsafe(work, self._loop)
+            raise
         try:
             return asked.result(self._answer_s + patience)
-        except (NotInTime, *self._errors) as error:
+        except (CancelledError, NotInTime, *self._errors) as error:
             asked.cancel()
+            self._refuse_if_closed()
             why = f"{type(error).__name__} {error}".rstrip()
             if isinstance(error, self._absences):  # else it is about this request, and others may be answered
                 self._gone(f"no answer within {self._answer_s:g} s ({why})")

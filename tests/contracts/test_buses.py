@@ -30,7 +30,7 @@ until = partial(waiting.until, within_s=20)
 
 ROOT = Path(__file__).parents[2]
 EIGHT = datetime(2026, 11, 21, 8, tzinfo=UTC)
-LONG, SHORT = timedelta(seconds=20), timedelta(milliseconds=30)
+HOUR, LONG, SHORT = timedelta(hours=1), timedelta(seconds=20), timedelta(milliseconds=30)
 PATIENCE = timedelta(seconds=2)
 """With a broker that answers nothing: short, and enough for one that answers on a busy machine."""
 
@@ -365,6 +365,38 @@ def test_what_a_person_gave_up_on_before_it_was_sent_is_not_done_later(opened, f
     broker.thaw()
     until(lambda: not bus.figures()["away"])
     assert b"refused" not in read_all(bus)
+
+
+def test_who_waits_or_asks_while_a_bus_is_closed_is_told_so_and_nothing_is_left_under_way(city):
+    bus = answered(KafkaBus(city))
+    calm(bus)
+    told, asked = [], threading.Event()
+
+    def ask():
+        try:
+            while True:
+                bus.end("commands")
+                asked.set()
+        except BusAway as error:
+            told.append(str(error))
+
+    others = [threading.Thread(target=ask), threading.Thread(target=lambda: told.append(bus.wait(HOUR)))]
+    for each in others:
+        each.start()
+    assert asked.wait(LONG.total_seconds())
+    bus.close()
+    for each in others:
+        each.join(LONG.total_seconds())
+    assert sorted(map(str, told)) == ["False", f"{city}: it is closed"]
+    assert not asyncio.all_tasks(bus._loop)
+    for ask_late in (
+        lambda: bus.offer("commands", "k", b""),
+        lambda: bus.publish("commands", "k", b""),
+        lambda: bus.end("commands"),
+    ):
+        with pytest.raises(BusAway, match="it is closed"):
+            ask_late()
+    assert not bus.wait(HOUR)
 
 
 def test_a_bus_may_be_opened_before_its_broker_and_before_its_topics(broker):
