@@ -69,12 +69,15 @@ def test_a_question_that_is_settled_ends_the_attention(street):
     assert street.network._followed == [0]
 
 
-def test_a_question_that_stays_open_has_its_time_and_no_more_until_it_was_closed(street):
+def test_a_question_that_stays_open_has_its_time_then_rests_and_has_its_time_again(street):
     street.connects("a")
     given = lives(street, 40, asks=("fire",))
-    close = [frame for frame in given if len(frame.packets) > 1 or frame.since]
-    assert close[-1].captured_at - AT < LIMIT + timedelta(seconds=1)
-    assert all(frame.packets == (b"K",) for frame in given if frame.captured_at - AT > LIMIT + timedelta(seconds=1))
+    close = [frame.captured_at - AT for frame in given if len(frame.packets) > 1 or frame.since]
+    a_second = timedelta(seconds=1)
+    assert not [at for at in close if LIMIT + a_second < at < 2 * LIMIT]
+    assert all(frame.packets == (b"K",) for frame in given if LIMIT + a_second < frame.captured_at - AT < 2 * LIMIT)
+    assert len([at for at in close if at < LIMIT]) >= 40
+    assert len([at for at in close if at > 2 * LIMIT]) >= 30
     lives(street, 3)
     again = lives(street, 4, asks=("fire",))
     assert len(again) >= 10
@@ -208,13 +211,28 @@ def test_each_question_has_its_own_time_and_the_longest_counts():
     assert attention.asked("b", ["fire"], 10) == 20
 
 
-def test_a_spent_question_is_worth_nothing_until_it_was_closed():
+def test_a_question_that_its_time_did_not_settle_rests_longer_each_time():
+    attention = Attention({"fire": timedelta(seconds=10)})
+    on = [second for second in range(1000) if attention.asked("a", ["fire"], second) is not None]
+    begins = [second for second in on if second - 1 not in on]
+    assert begins == [0, 20, 50, 100, 190, 280, 370, 460, 550, 640, 730, 820, 910]
+    assert len(on) == 10 * len(begins)
+
+
+def test_a_question_that_was_closed_is_a_new_one_when_it_is_asked_again():
     attention = Attention({"fire": timedelta(seconds=10)})
     attention.asked("a", ["fire"], 0)
     assert attention.asked("a", ["fire"], 11) is None
-    assert attention.asked("a", ["fire"], 60) is None
-    assert attention.asked("a", [], 61) is None
-    assert attention.asked("a", ["fire"], 62) == 72
+    assert attention.asked("a", [], 12) is None
+    assert attention.asked("a", ["fire"], 13) == 23
+
+
+def test_a_question_of_a_scene_that_gets_no_attention_any_more_stays_spent():
+    attention = Attention({"fire": timedelta(seconds=10)})
+    attention.asked("a", ["fire"], 0)
+    attention.adopt({})
+    assert attention.asked("a", ["fire"], 5) == 10
+    assert attention.asked("a", ["fire"], 1000) is None
 
 
 def test_a_new_configuration_keeps_the_time_of_questions_that_are_open():
