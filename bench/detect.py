@@ -21,7 +21,7 @@ from citybrain.ports import InputSpec, Picture
 from detectors.backends.openvino import Config, OpenvinoBackend
 from detectors.batching import Detector
 from detectors.config import Confidence, DetectorSettings, Size
-from detectors.processor import flags, precision
+from detectors.processor import this_processor
 from detectors.registry import Model
 from ingest.decode import Decoder
 
@@ -52,7 +52,7 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
     return {
         "machine": machine(),
         "model": model.name,
-        "precision": precision(flags()),
+        "precision": this_processor().precision,
         "unit": "CPU-ms per picture",
         "rows": rows,
         **({"not_measured": missing} if missing else {}),

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from detectors.processor import flags
+from detectors.processor import this_processor
 
 _INSTRUCTIONS = ("amx_bf16", "avx512_vnni", "avx_vnni", "avx512f", "avx2")
 """What inference on a processor depends on, the best first."""
@@ -16,7 +16,7 @@ _INSTRUCTIONS = ("amx_bf16", "avx512_vnni", "avx_vnni", "avx512f", "avx2")
 
 def machine() -> dict[str, Any]:
     """Processor, what it can do for inference, cores, and how busy it was with other things."""
-    available = flags()
+    available = this_processor().flags
     return {
         "processor": processor(),
         "instructions": next(

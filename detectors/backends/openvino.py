@@ -27,7 +27,7 @@ from citybrain.ports import InputSpec
 from detectors.config import STRIDE, BackendSettings, Size
 from detectors.heads import Head, detections, head_of
 from detectors.onnx_file import classes_of
-from detectors.processor import Precision, flags, precision
+from detectors.processor import Precision, this_processor
 from detectors.registry import Entry, openvino_files, read_verified
 
 log = logging.getLogger(__name__)
@@ -102,6 +102,10 @@ class OpenvinoBackend:
         self._options: Config = settings.options
         self._device = _device(settings.device)
         self._precision = _precision(settings)
+        if self._precision == "bf16" and not this_processor().has_bf16:
+            raise ModelUnusable(
+                f"{settings.model.name}: this processor does not compute in bf16; set `precision: auto`, or `f32`"
+            )
         known = classes(settings)
         assert known is not None  # noqa: S101  # this backend's classes() answers or raises
         self._classes = known
@@ -280,14 +284,14 @@ class OpenvinoBackend:
     def _properties(self) -> dict[str, Any]:
         if self._device != "CPU":
             return {}
-        # int8 graphs carry their precision; what is left in float stays f32, or bf16 where that is native.
-        native = "bf16" if "amx_bf16" in flags() and self._precision != "f32" else "f32"
+        # int8 graphs carry their precision; what is left in float is computed as a float graph would be.
+        floats = this_processor().precision if self._precision == "int8" else self._precision
         return {
             "NUM_STREAMS": 1,
             "INFERENCE_NUM_THREADS": self._options.threads,
             # Each process would pin its inference to the first core, and all workers would share that one.
             "ENABLE_CPU_PINNING": False,
-            "INFERENCE_PRECISION_HINT": native,
+            "INFERENCE_PRECISION_HINT": floats,
         }
 
 
@@ -352,7 +356,7 @@ def _own_graph(settings: BackendSettings) -> Path:
 
 def _precision(settings: BackendSettings) -> Precision:
     options: Config = settings.options
-    return precision(flags()) if options.precision == "auto" else options.precision
+    return this_processor().precision if options.precision == "auto" else options.precision
 
 
 def _device(device: str) -> str:

@@ -199,8 +199,9 @@ def test_two_runtimes_see_the_same_with_one_model(tmp_path):
         pytest.skip(f"there is no registry of models in {find_models(ROOT / 'configs')}")
     pictures, _ = _photographs()
     answers = []
-    for name in ("openvino", "ultralytics"):
-        with open_detector(detector(tmp_path / name, backend=name, model="city-n", confidence=0.3)) as opened:
+    for name, options in (("openvino", {"precision": "f32"}), ("ultralytics", {})):
+        written = detector(tmp_path / name, backend=name, model="city-n", confidence=0.3, options=options)
+        with open_detector(written) as opened:
             answers.append(opened.detect(pictures))
     for ours, theirs in zip(*answers, strict=True):
         # The same weights and the same pixels; half precision weights and another arithmetic in between. What one is

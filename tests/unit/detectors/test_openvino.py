@@ -8,7 +8,9 @@ import pytest
 
 from citybrain.domain.geometry import Box
 from citybrain.errors import ModelUnusable
+from detectors.backends import openvino
 from detectors.batching import open_detector
+from detectors.processor import AMD, Processor
 from detectors.verify import verify
 from tests.unit.detectors.drawing import BLUE, GREEN, RED, canvas, detector, picture, tiny_models
 
@@ -92,6 +94,27 @@ def test_the_precision_and_the_shapes_are_told_once(opened, caplog):
     tiny.detect([picture(canvas(96, 64))] * 3)
     told = [record.getMessage() for record in caplog.records if record.name == "detectors.backends.openvino"]
     assert told == [f"tiny@1 ({tiny.revision}) runs in f32 on CPU, shapes 64x96, 96x96"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "asked", "computed"),
+    [
+        ({"avx2"}, "auto", "f32"),
+        ({"avx512_bf16"}, "auto", "bf16"),
+        ({"avx512_bf16"}, "f32", "f32"),
+        ({"avx512_bf16"}, "bf16", "bf16"),
+    ],
+)
+def test_the_runtime_computes_in_the_precision_that_is_told(opened, monkeypatch, flags, asked, computed):
+    monkeypatch.setattr(openvino, "this_processor", lambda: Processor(AMD, frozenset(flags)))
+    backend = opened(written={"options": {"precision": asked}})._backend
+    assert (backend._precision, backend._properties()["INFERENCE_PRECISION_HINT"]) == (computed, computed)
+
+
+def test_a_processor_without_bf16_is_not_asked_for_it(opened, monkeypatch):
+    monkeypatch.setattr(openvino, "this_processor", lambda: Processor(AMD, frozenset({"avx2"})))
+    with pytest.raises(ModelUnusable, match="tiny@1: this processor does not compute in bf16; set `precision: auto`"):
+        opened(written={"options": {"precision": "bf16"}})
 
 
 def test_another_file_is_another_revision(opened):

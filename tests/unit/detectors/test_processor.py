@@ -2,25 +2,41 @@
 
 import pytest
 
-from detectors.processor import flags, precision
+from detectors.processor import AMD, Processor, this_processor
+
+INTEL = "GenuineIntel"
 
 
 @pytest.mark.parametrize(
-    ("available", "chosen"),
+    ("vendor", "flags", "chosen"),
     [
-        ({"avx2"}, "f32"),
-        ({"avx2", "avx512_vnni"}, "f32"),
-        ({"avx512_vnni", "amx_tile", "amx_bf16"}, "bf16"),
-        ({"avx512_bf16"}, "f32"),
-        (set(), "f32"),
+        (INTEL, {"avx2"}, "f32"),
+        (INTEL, {"avx2", "avx512_vnni"}, "f32"),
+        (INTEL, {"avx512_vnni", "amx_tile", "amx_bf16"}, "bf16"),
+        (INTEL, {"avx512_bf16"}, "f32"),
+        (AMD, {"avx2"}, "f32"),
+        (AMD, {"avx512_vnni"}, "f32"),
+        (AMD, {"avx512_vnni", "avx512_bf16"}, "bf16"),
+        ("", {"bf16"}, "f32"),
+        ("", set(), "f32"),
     ],
 )
-def test_amx_gets_bf16_and_others_f32(available, chosen):
-    assert precision(available) == chosen
+def test_bf16_is_for_amx_and_for_the_avx512_of_amd(vendor, flags, chosen):
+    assert Processor(vendor, frozenset(flags)).precision == chosen
 
 
-def test_flags_are_read_as_linux_writes_them(tmp_path):
+@pytest.mark.parametrize(
+    ("flags", "has"), [({"amx_bf16"}, True), ({"avx512_bf16"}, True), ({"avx512_vnni"}, False), (set(), False)]
+)
+def test_a_processor_has_bf16_or_it_has_not(flags, has):
+    assert Processor(INTEL, frozenset(flags)).has_bf16 is has
+
+
+def test_a_processor_is_read_as_linux_writes_it(tmp_path):
     cpuinfo = tmp_path / "cpuinfo"
-    cpuinfo.write_text("processor\t: 0\nflags\t\t: fpu avx2 amx_bf16\n\nprocessor\t: 1\nflags\t\t: fpu\n")
-    assert flags(cpuinfo) == {"fpu", "avx2", "amx_bf16"}
-    assert flags(tmp_path / "elsewhere") == frozenset()
+    first = "processor\t: 0\nvendor_id\t: AuthenticAMD\nflags\t\t: fpu avx2 amx_bf16\n"
+    cpuinfo.write_text(first + "\nprocessor\t: 1\nvendor_id\t: other\nflags\t\t: fpu\n")
+    assert this_processor(cpuinfo) == Processor(AMD, frozenset({"fpu", "avx2", "amx_bf16"}))
+    cpuinfo.write_text("processor\t: 0\nFeatures\t: fp asimd bf16\n")
+    assert this_processor(cpuinfo) == Processor("", frozenset({"fp", "asimd", "bf16"}))
+    assert this_processor(tmp_path / "elsewhere") == Processor()
