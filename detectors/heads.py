@@ -60,15 +60,15 @@ def suppress(boxes: _Floats, scores: _Floats, kinds: npt.NDArray[np.integer], *,
     Greedy non-maximum suppression; all overlaps are computed at once, one kind never touches another.
     """
     order = np.argsort(-scores, kind="stable")
-    sorted_boxes, sorted_kinds = boxes[order], kinds[order]
-    corner = np.maximum(sorted_boxes[:, None, :2], sorted_boxes[None, :, :2])
-    far = np.minimum(sorted_boxes[:, None, 2:], sorted_boxes[None, :, 2:])
-    shared = np.prod(np.clip(far - corner, 0, None), axis=2)
-    areas = np.prod(np.clip(sorted_boxes[:, 2:] - sorted_boxes[:, :2], 0, None), axis=1)
-    union = areas[:, None] + areas[None, :] - shared
-    rivals = (shared > max_overlap * union) & (sorted_kinds[:, None] == sorted_kinds[None, :])
+    (x1, y1, x2, y2), sorted_kinds = boxes[order].T, kinds[order]
+    width = np.minimum(x2[:, None], x2) - np.maximum(x1[:, None], x1)
+    height = np.minimum(y2[:, None], y2) - np.maximum(y1[:, None], y1)
+    shared = np.maximum(width, 0) * np.maximum(height, 0)
+    areas = np.maximum(x2 - x1, 0) * np.maximum(y2 - y1, 0)
+    union = areas[:, None] + areas - shared
+    rivals = (shared > max_overlap * union) & (sorted_kinds[:, None] == sorted_kinds)
     alive = np.ones(len(order), bool)
-    for index in range(len(order)):
+    for index in np.flatnonzero(rivals.sum(axis=1) > 1):  # itself, where it has an area, and another
         if alive[index]:
             alive[index + 1 :] &= ~rivals[index, index + 1 :]
     return order[alive]

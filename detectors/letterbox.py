@@ -111,7 +111,15 @@ def _put(plane: Plane, out: Plane, place: Letterbox, grey: int, *, halved: bool)
     out[top + height :] = grey
     out[top : top + height, :left] = grey
     out[top : top + height, left + width :] = grey
-    cv2.resize(plane, (width, height), dst=out[top : top + height, left : left + width], interpolation=cv2.INTER_LINEAR)
+    inner = out[top : top + height, left : left + width]
+    cv2.resize(plane, (width, height), dst=inner, interpolation=_interpolation(plane, width, height))
+
+
+def _interpolation(plane: Plane, width: int, height: int) -> int:
+    """Linear; at an odd whole factor, such as 1080p into 640, that is the pixel in the middle, for a quarter of the work."""
+    (down, rest_down), (across, rest_across) = divmod(plane.shape[0], height), divmod(plane.shape[1], width)
+    odd = not rest_down and not rest_across and down % 2 == across % 2 == 1
+    return cv2.INTER_NEAREST_EXACT if odd else cv2.INTER_LINEAR
 
 
 def _check(picture: Picture) -> None:

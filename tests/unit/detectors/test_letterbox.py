@@ -1,5 +1,6 @@
 """Where a picture goes in a model's input, and that boxes find the way back."""
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -16,8 +17,6 @@ WIDE = InputSpec(640, 384, "i420")
 
 def as_rgb(rgb, spec):
     """The picture in the input `spec`, read back as the model would see it."""
-    import cv2
-
     out = np.full(input_shape(spec), 77, np.uint8)
     fit(picture(rgb), spec, out)
     if spec.format == "rgb24":
@@ -96,6 +95,21 @@ def test_the_bars_are_the_grey_that_models_were_trained_with_whatever_was_there_
     seen = as_rgb(canvas(1280, 720, RED), spec)
     for bar in (seen[:10], seen[-10:]):
         assert np.abs(bar.astype(int) - 114).max() <= 1
+
+
+@pytest.mark.parametrize("size", [(640, 360), (704, 396), (1280, 720), (1920, 1080), (3200, 1800), (1920, 360)])
+def test_whatever_the_factor_a_picture_is_resized_linearly(size):
+    random = np.random.default_rng(1)
+    width, height = size
+    luma = random.integers(0, 255, (height, width), np.uint8)
+    shown = Picture(luma, *(random.integers(0, 255, (height // 2, width // 2), np.uint8) for _ in range(2)))
+    out = np.zeros(input_shape(WIDE), np.uint8)
+    place = fit(shown, WIDE, out)
+    expected = cv2.resize(luma, (place.width, place.height), interpolation=cv2.INTER_LINEAR)
+    assert np.array_equal(out[place.top : place.top + place.height, place.left : place.left + place.width], expected)
+    first_chroma = out[384:].reshape(2, 192, 320)[0, place.top // 2 : (place.top + place.height) // 2]
+    expected = cv2.resize(shown.u, (place.width // 2, place.height // 2), interpolation=cv2.INTER_LINEAR)
+    assert np.array_equal(first_chroma[:, place.left // 2 : (place.left + place.width) // 2], expected)
 
 
 def test_planes_of_a_decoder_may_be_views_with_gaps_between_their_rows():
