@@ -56,7 +56,7 @@ class Attention:
         self._questions.pop(camera, None)
 
     def _next(self, scene: str, before: _Question | None, now: float) -> _Question | None:
-        """The scene's question as it stands now; None when it has none that is worth a close look."""
+        """The scene's question as it stands now; None when it has none: nothing was asked before, and now it gets no attention."""
         limit = self._limits.get(scene)
         if limit is None or (before is not None and now < before.until + before.rest):
             return before

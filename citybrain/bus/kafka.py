@@ -90,7 +90,7 @@ class KafkaBus:
         return self._ask(self._confirmed(self._put(topic, key, value))) + 1
 
     def offer(self, topic: str, key: str, value: bytes) -> None:
-        """Raises BusAway when the buffer is full: what is newer is worth more, so nobody waits here."""
+        """Raises BusAway when the buffer is full, for what is newer is worth more and nobody waits here; and once it is closed."""
         self._put(topic, key, value, offered=True).add_done_callback(self._offered)
 
     def read(self, topics: Sequence[str], *, after: int, limit: int = 500) -> list[Message]:
